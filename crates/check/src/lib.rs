@@ -1,0 +1,1 @@
+//! The independent verifier of any plan from anyone.

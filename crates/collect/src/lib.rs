@@ -1,0 +1,1 @@
+//! Readings of all hosts -> one plausible snapshot and its samples.

@@ -1,0 +1,1 @@
+//! The loop and the executor: observe, decide, check, act.

@@ -1,0 +1,1 @@
+//! Snapshot + policy + clock -> plan + reasons; pure and deterministic.

@@ -1,0 +1,1 @@
+//! One trait, two drivers: libvirt and a deterministic simulator.

@@ -1,0 +1,1 @@
+//! An asynchronous client of libvirt's remote protocol in pure Rust.

@@ -1,0 +1,1 @@
+//! The policy file: goals, thresholds, budgets, pins and exclusions.

@@ -1,0 +1,1 @@
+//! History, ledger and state in embedded SQLite.

@@ -1,0 +1,3 @@
+//! ULM, Uncomplicated Live Migration: the command.
+
+fn main() {}
