@@ -1,1 +1,31 @@
-//! Typed units, hosts, VMs, snapshot, placement, plan, reasons: the words every room of ULM shares.
+//! The words that every room of ULM shares: typed units, hosts, VMs, the snapshot, plans and reasons.
+//!
+//! Everything here is plain data without I/O, without a clock and without a choice of its own. A
+//! [`Snapshot`] holds what was observed, a [`Plan`] what is to be done, a [`Reason`] why or why not,
+//! a [`ledger::Entry`] what was begun and what came of it. Quantities are types ([`Bytes`],
+//! [`MilliCpu`], [`Share`], [`Time`]), so that memory cannot be added to CPU.
+//!
+//! The text format of each is its serde form as JSON; [`text`] adds the schema version and the
+//! errors with line and column.
+
+pub mod figure;
+pub mod host;
+pub mod id;
+pub mod ledger;
+pub mod plan;
+pub mod reason;
+pub mod snapshot;
+pub mod text;
+pub mod time;
+pub mod units;
+pub mod vm;
+
+pub use figure::{Figure, Recent};
+pub use host::{CpuNeed, CpuVerdict, Host, HostState, Platform};
+pub use id::{HostIx, HostName, VmId, VmIx};
+pub use plan::{Action, Plan, PlanId, Step, StepId};
+pub use reason::{Class, Reason, Resource};
+pub use snapshot::{Doubt, InFlight, Scope, Snapshot};
+pub use time::Time;
+pub use units::{Bytes, BytesPerSecond, MilliCpu, Share};
+pub use vm::{Fixture, Needs, Vm, VmState};

@@ -1,0 +1,129 @@
+//! What was observed in one round: immutable facts, each with its unit and its age.
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::{Host, HostIx, HostName, Reason, Time, Vm, VmId, VmIx};
+
+/// All hosts and VMs as one round of observation found them, moves in flight and doubts included.
+///
+/// Hosts are sorted by name and VMs by id, so that equal facts are equal bytes.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Snapshot {
+    /// When the round ended.
+    pub taken_at: Time,
+    /// Every host that ULM knows, reachable or not; sorted by name.
+    pub hosts: Vec<Host>,
+    /// Every VM that holds resources, once each; sorted by id.
+    pub vms: Vec<Vm>,
+    /// Moves that run now, whoever began them.
+    pub in_flight: Vec<InFlight>,
+    /// What could not be believed, and what may therefore only be watched.
+    pub doubts: Vec<Doubt>,
+}
+
+/// A live migration that runs now. Its VM counts on both hosts.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InFlight {
+    /// Which VM.
+    pub vm: VmIx,
+    /// The host it comes from. Always [`Vm::host`].
+    pub from: HostIx,
+    /// The host it goes to. `None` when somebody else began the move and the target is not known: then only `from` counts it.
+    pub to: Option<HostIx>,
+    /// When it was first seen or begun.
+    pub since: Time,
+}
+
+/// Data that was refused: what it concerns may be watched, never moved.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Doubt {
+    /// What may only be watched.
+    pub scope: Scope,
+    /// What is wrong with its data.
+    pub reason: Reason,
+}
+
+/// How far a [`Doubt`] reaches.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Scope {
+    /// This host neither gives nor takes VMs.
+    Host(HostName),
+    /// This VM is not moved.
+    Vm(VmId),
+    /// Nothing is moved.
+    Everything,
+}
+
+impl Snapshot {
+    /// The host at `ix`. Panics when `ix` belongs to another snapshot.
+    pub fn host(&self, ix: HostIx) -> &Host {
+        &self.hosts[ix.at()]
+    }
+    /// The VM at `ix`. Panics when `ix` belongs to another snapshot.
+    pub fn vm(&self, ix: VmIx) -> &Vm {
+        &self.vms[ix.at()]
+    }
+    /// Finds a host by name, by binary search.
+    pub fn find_host(&self, name: &HostName) -> Option<HostIx> {
+        self.hosts.binary_search_by(|host| host.name.cmp(name)).ok().map(|i| HostIx(i as u32))
+    }
+    /// Finds a VM by id, by binary search.
+    pub fn find_vm(&self, id: VmId) -> Option<VmIx> {
+        self.vms.binary_search_by(|vm| vm.id.cmp(&id)).ok().map(|i| VmIx(i as u32))
+    }
+    /// All hosts with their indices, by name.
+    pub fn hosts_ix(&self) -> impl Iterator<Item = (HostIx, &Host)> {
+        self.hosts.iter().enumerate().map(|(i, host)| (HostIx(i as u32), host))
+    }
+    /// All VMs with their indices, by id.
+    pub fn vms_ix(&self) -> impl Iterator<Item = (VmIx, &Vm)> {
+        self.vms.iter().enumerate().map(|(i, vm)| (VmIx(i as u32), vm))
+    }
+    /// For each host the VMs whose home it is (moving ones count at their source), by id.
+    pub fn by_host(&self) -> Vec<Vec<VmIx>> {
+        let mut residents = vec![Vec::new(); self.hosts.len()];
+        for (ix, vm) in self.vms_ix() {
+            residents[vm.host.at()].push(ix);
+        }
+        residents
+    }
+    /// A digest of everything in the snapshot, in hexadecimal: equal snapshots have equal digests.
+    pub fn digest(&self) -> String {
+        digest(self)
+    }
+    /// Puts hosts and VMs into their order and mends the indices. For those who build snapshots.
+    pub fn sort(&mut self) {
+        let new_host = order(&mut self.hosts, |a, b| a.name.cmp(&b.name));
+        for vm in &mut self.vms {
+            vm.host = HostIx(new_host[vm.host.at()]);
+        }
+        let new_vm = order(&mut self.vms, |a, b| a.id.cmp(&b.id));
+        for flight in &mut self.in_flight {
+            flight.vm = VmIx(new_vm[flight.vm.at()]);
+            flight.from = HostIx(new_host[flight.from.at()]);
+            flight.to = flight.to.map(|to| HostIx(new_host[to.at()]));
+        }
+        self.in_flight.sort_by_key(|flight| flight.vm);
+        self.doubts.sort_by(|a, b| a.scope.cmp(&b.scope));
+    }
+}
+
+/// Sorts in place and tells for each old index the new one.
+fn order<T>(items: &mut Vec<T>, by: impl Fn(&T, &T) -> std::cmp::Ordering) -> Vec<u32> {
+    let mut tagged: Vec<(usize, T)> = items.drain(..).enumerate().collect();
+    tagged.sort_by(|a, b| by(&a.1, &b.1));
+    let mut new_index = vec![0; tagged.len()];
+    for (new, (old, _)) in tagged.iter().enumerate() {
+        new_index[*old] = new as u32;
+    }
+    items.extend(tagged.into_iter().map(|(_, item)| item));
+    new_index
+}
+
+/// SHA-256 of the JSON form, in hexadecimal. Every field is a list, a sorted map or a scalar, so the form is canonical.
+pub(crate) fn digest(value: &impl Serialize) -> String {
+    let bytes = serde_json::to_vec(value).expect("the model's types always have a JSON form");
+    Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+}
