@@ -39,7 +39,7 @@ pub enum Class {
 }
 
 macro_rules! reasons {
-    ($($(#[$doc:meta])* $name:ident { $($(#[$fdoc:meta])* $field:ident : $ty:ty),* $(,)? } $class:ident $code:literal => $sentence:expr;)*) => {
+    ($($(#[$doc:meta])* $name:ident { $($(#[$fdoc:meta])* $field:ident : $ty:ty),* $(,)? } $class:ident $code:literal => ($($sentence:tt)*);)*) => {
         /// A coded why or why-not.
         #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         #[serde(tag = "code")]
@@ -65,7 +65,7 @@ macro_rules! reasons {
         /// The sentence.
         impl fmt::Display for Reason {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                match self { $(Reason::$name { $($field),* } => f.write_str(&$sentence),)* }
+                match self { $(Reason::$name { $($field),* } => write!(f, $($sentence)*),)* }
             }
         }
     };
@@ -87,16 +87,16 @@ reasons! {
         above: u32,
         /// Samples looked at.
         of: u32,
-    } Normal "hotspot.overworked" => format!("{host} is overworked: {resource} {mean} on average, above {threshold} in {above} of the last {of} samples");
+    } Normal "hotspot.overworked" => ("{host} is overworked: {resource} {mean} on average, above {threshold} in {above} of the last {of} samples");
     /// Somebody asked for the move by hand.
     Asked {
         /// Who: a user name, as the socket tells it.
         by: String,
-    } Normal "asked" => format!("{by} asked for it");
+    } Normal "asked" => ("{by} asked for it");
 
     // ---- nothing to do
     /// No host is above its threshold for long enough.
-    Calm { } Normal "hotspot.calm" => "no host is overworked".to_owned();
+    Calm { } Normal "hotspot.calm" => ("no host is overworked");
     /// The host is above the threshold, but not for long enough yet.
     NotSustained {
         /// Which host.
@@ -109,40 +109,40 @@ reasons! {
         needed: u32,
         /// Samples looked at.
         of: u32,
-    } Normal "hotspot.not_sustained" => format!("{host}: {resource} was above the threshold in {above} of {of} samples; {needed} are needed");
+    } Normal "hotspot.not_sustained" => ("{host}: {resource} was above the threshold in {above} of {of} samples; {needed} are needed");
     /// Moves that are running already relieve the host.
     ReliefUnderWay {
         /// Which host.
         host: HostName,
         /// Moves away from it that run now.
         moves: u32,
-    } Normal "hotspot.relief_under_way" => format!("{host} is being relieved: {moves} move(s) away from it run now");
+    } Normal "hotspot.relief_under_way" => ("{host} is being relieved: {moves} move(s) away from it run now");
     /// Moving the VM would not bring the host's load down.
     NoRelief {
         /// CPU that the VM uses.
         cpu: MilliCpu,
         /// Memory of the VM.
         memory: Bytes,
-    } Normal "hotspot.no_relief" => format!("moving it would relieve nothing: it uses {cpu} and has {memory}");
+    } Normal "hotspot.no_relief" => ("moving it would relieve nothing: it uses {cpu} and has {memory}");
     /// The VM is on that host already.
     AlreadyThere {
         /// Which host.
         host: HostName,
-    } Normal "already_there" => format!("it runs on {host} already");
+    } Normal "already_there" => ("it runs on {host} already");
 
     // ---- passes by itself
     /// The VM was moved a short while ago.
     CoolingDown {
         /// When it may move again.
         until: Time,
-    } Soft "vm.cooling_down" => format!("it was moved a short while ago and stays until {until}");
+    } Soft "vm.cooling_down" => ("it was moved a short while ago and stays until {until}");
     /// The VM has not been on its host for long enough.
     TooNew {
         /// When it may move.
         until: Time,
-    } Soft "vm.minimum_residence" => format!("it has not been on its host for long enough and stays until {until}");
+    } Soft "vm.minimum_residence" => ("it has not been on its host for long enough and stays until {until}");
     /// The VM is moving now.
-    Moving { } Soft "vm.moving" => "it is moving now".to_owned();
+    Moving { } Soft "vm.moving" => ("it is moving now");
     /// The host takes part in as many moves as it may.
     HostBusy {
         /// Which host.
@@ -151,28 +151,28 @@ reasons! {
         moves: u32,
         /// The limit.
         limit: u32,
-    } Soft "limit.host" => format!("{host} takes part in {moves} of at most {limit} moves at once");
+    } Soft "limit.host" => ("{host} takes part in {moves} of at most {limit} moves at once");
     /// As many moves run as may.
     AllBusy {
         /// Moves that run.
         moves: u32,
         /// The limit.
         limit: u32,
-    } Soft "limit.all" => format!("{moves} of at most {limit} moves run at once");
+    } Soft "limit.all" => ("{moves} of at most {limit} moves run at once");
     /// The host is to settle after a move before it is judged again.
     Settling {
         /// Which host.
         host: HostName,
         /// When it is judged again.
         until: Time,
-    } Soft "limit.settling" => format!("{host} settles after a move until {until}");
+    } Soft "limit.settling" => ("{host} settles after a move until {until}");
     /// Too many moves failed in a row: ULM waits before it tries again.
     BackingOff {
         /// Failures in a row.
         failures: u32,
         /// When it tries again.
         until: Time,
-    } Soft "vm.backing_off" => format!("its last {failures} move(s) failed; the next try is not before {until}");
+    } Soft "vm.backing_off" => ("its last {failures} move(s) failed; the next try is not before {until}");
     /// The target would come too close to the threshold.
     TargetTooWarm {
         /// The target.
@@ -183,7 +183,7 @@ reasons! {
         would_be: Share,
         /// The most that it may be.
         limit: Share,
-    } Soft "target.too_warm" => format!("{host} would be at {would_be} {resource}, over its limit of {limit}");
+    } Soft "target.too_warm" => ("{host} would be at {would_be} {resource}, over its limit of {limit}");
     /// The target is itself overworked or as warm as the source.
     NoBetterThere {
         /// The target.
@@ -192,35 +192,35 @@ reasons! {
         would_be: Share,
         /// The source's load without it.
         source: Share,
-    } Soft "target.no_better" => format!("{host} would be at {would_be}, more than the source without it ({source})");
+    } Soft "target.no_better" => ("{host} would be at {would_be}, more than the source without it ({source})");
 
     // ---- the administrator wants it so
     /// Acting is switched off.
-    ActingOff { } Configuration "acting.off" => "acting is switched off (`ulm enable` switches it on)".to_owned();
+    ActingOff { } Configuration "acting.off" => ("acting is switched off (`ulm enable` switches it on)");
     /// The host is in maintenance.
     Maintenance {
         /// Which host.
         host: HostName,
-    } Configuration "host.maintenance" => format!("{host} is in maintenance and takes nothing");
+    } Configuration "host.maintenance" => ("{host} is in maintenance and takes nothing");
     /// The VM is excluded from automatic moves.
     Excluded {
         /// The rule, as the policy names it.
         rule: String,
-    } Configuration "rule.excluded" => format!("it is excluded by rule `{rule}`");
+    } Configuration "rule.excluded" => ("it is excluded by rule `{rule}`");
     /// The host is excluded from automatic moves.
     HostExcluded {
         /// Which host.
         host: HostName,
         /// The rule, as the policy names it.
         rule: String,
-    } Configuration "rule.host_excluded" => format!("{host} is excluded by rule `{rule}`");
+    } Configuration "rule.host_excluded" => ("{host} is excluded by rule `{rule}`");
     /// The VM is pinned, and not to that host.
     Pinned {
         /// The host that it may not go to.
         host: HostName,
         /// The rule, as the policy names it.
         rule: String,
-    } Configuration "rule.pinned" => format!("rule `{rule}` does not allow it on {host}");
+    } Configuration "rule.pinned" => ("rule `{rule}` does not allow it on {host}");
     /// The policy does not allow so much CPU to be promised on the host.
     CpuOvercommit {
         /// Which host.
@@ -229,7 +229,7 @@ reasons! {
         vcpus: u64,
         /// The most that may be.
         limit: u64,
-    } Configuration "capacity.cpu" => format!("{host} would have {vcpus} vCPUs, over its limit of {limit}");
+    } Configuration "capacity.cpu" => ("{host} would have {vcpus} vCPUs, over its limit of {limit}");
 
     // ---- physics
     /// The host has no room for the VM's memory.
@@ -240,7 +240,7 @@ reasons! {
         needed: Bytes,
         /// What can be given, moves in flight counted on both ends.
         free: Bytes,
-    } Hard "capacity.memory" => format!("{host} has {free} of memory to give, it needs {needed}");
+    } Hard "capacity.memory" => ("{host} has {free} of memory to give, it needs {needed}");
     /// The host really has no memory left, whatever was promised.
     MemoryUsed {
         /// Which host.
@@ -249,7 +249,7 @@ reasons! {
         needed: Bytes,
         /// What the host has available now.
         available: Bytes,
-    } Hard "capacity.memory_used" => format!("{host} has only {available} of memory available now, it holds {needed}");
+    } Hard "capacity.memory_used" => ("{host} has only {available} of memory available now, it holds {needed}");
     /// Another architecture.
     ArchDiffers {
         /// Which host.
@@ -258,42 +258,42 @@ reasons! {
         needed: String,
         /// The host's.
         offered: String,
-    } Hard "platform.arch" => format!("{host} is {offered}, it needs {needed}");
+    } Hard "platform.arch" => ("{host} is {offered}, it needs {needed}");
     /// The host cannot offer the CPU that the VM was started with.
     CpuMissing {
         /// Which host.
         host: HostName,
         /// What is missing.
         what: String,
-    } Hard "platform.cpu" => format!("{host} does not offer its CPU: {what}");
+    } Hard "platform.cpu" => ("{host} does not offer its CPU: {what}");
     /// A network of the VM does not exist on the host.
     NetworkMissing {
         /// Which host.
         host: HostName,
         /// Which network.
         network: String,
-    } Hard "platform.network" => format!("{host} does not have {network}");
+    } Hard "platform.network" => ("{host} does not have {network}");
     /// Storage of the VM cannot be reached from the host.
     StorageMissing {
         /// Which host.
         host: HostName,
         /// Which storage.
         storage: String,
-    } Hard "platform.storage" => format!("{host} does not reach {storage}");
+    } Hard "platform.storage" => ("{host} does not reach {storage}");
     /// The VM is tied to its host.
     Immovable {
         /// By what.
         fixture: Fixture,
-    } Hard "vm.immovable" => format!("it cannot move: {fixture}");
+    } Hard "vm.immovable" => ("it cannot move: {fixture}");
     /// The VM is in a state that cannot migrate.
-    NotRunning { } Hard "vm.not_running" => "it is neither running nor paused".to_owned();
+    NotRunning { } Hard "vm.not_running" => ("it is neither running nor paused");
     /// The host does not answer.
     Unreachable {
         /// Which host.
         host: HostName,
         /// What the connection says.
         error: String,
-    } Hard "host.unreachable" => format!("{host} does not answer: {error}");
+    } Hard "host.unreachable" => ("{host} does not answer: {error}");
     /// No VM of an overworked host can go anywhere.
     Stuck {
         /// The host.
@@ -302,7 +302,7 @@ reasons! {
         vms: u32,
         /// Hosts that each was tried on.
         hosts: u32,
-    } Hard "hotspot.stuck" => format!("{host} stays overworked: none of its {vms} VM(s) can go to any of the other {hosts} host(s)");
+    } Hard "hotspot.stuck" => ("{host} stays overworked: none of its {vms} VM(s) can go to any of the other {hosts} host(s)");
 
     // ---- data that cannot be believed
     /// The figures are too old.
@@ -313,7 +313,7 @@ reasons! {
         age: Duration,
         /// How old they may be.
         limit: Duration,
-    } Data "data.stale" => format!("the figures of {of} are {} old (at most {} are allowed)", spoken(*age), spoken(*limit));
+    } Data "data.stale" => ("the figures of {of} are {} old (at most {} are allowed)", spoken(*age), spoken(*limit));
     /// No figures yet.
     TooFew {
         /// What they are of.
@@ -322,21 +322,21 @@ reasons! {
         have: u32,
         /// How many are needed.
         needed: u32,
-    } Data "data.too_few" => format!("there are {have} of {needed} figures of {of} yet");
+    } Data "data.too_few" => ("there are {have} of {needed} figures of {of} yet");
     /// A figure that cannot be.
     Impossible {
         /// What it is of.
         of: String,
         /// What is wrong, e.g. `0 CPUs`.
         what: String,
-    } Data "data.impossible" => format!("{of} reports what cannot be: {what}");
+    } Data "data.impossible" => ("{of} reports what cannot be: {what}");
     /// Time ran backwards on a host.
     TimeWentBack {
         /// What reports it.
         of: String,
         /// By how much.
         by: Duration,
-    } Data "data.time_went_back" => format!("a counter of {of} went back by {}", spoken(*by));
+    } Data "data.time_went_back" => ("a counter of {of} went back by {}", spoken(*by));
     /// One VM runs on two hosts outside of a move.
     RunsTwice {
         /// Which VM.
@@ -347,29 +347,29 @@ reasons! {
         one: HostName,
         /// The other.
         other: HostName,
-    } Data "data.runs_twice" => format!("VM {name} ({vm}) runs on {one} and on {other} at the same time");
+    } Data "data.runs_twice" => ("VM {name} ({vm}) runs on {one} and on {other} at the same time");
     /// The VM's definition was not read yet, or could not be.
     Unread {
         /// What went wrong, or that it is still to be read.
         error: String,
-    } Data "data.unread" => format!("its definition is not known: {error}");
+    } Data "data.unread" => ("its definition is not known: {error}");
     /// The host was not asked yet whether it offers the VM's CPU.
     CpuUnknown {
         /// Which host.
         host: HostName,
-    } Data "data.cpu_unknown" => format!("{host} has not said yet whether it offers its CPU");
+    } Data "data.cpu_unknown" => ("{host} has not said yet whether it offers its CPU");
     /// Two hosts are the same machine.
     SameMachine {
         /// One name.
         one: HostName,
         /// The other name.
         other: HostName,
-    } Data "data.same_machine" => format!("{one} and {other} are the same machine");
+    } Data "data.same_machine" => ("{one} and {other} are the same machine");
     /// The independent checker refused the plan.
     CheckRefused {
         /// The checker's sentence.
         sentence: String,
-    } Data "check.refused" => format!("the checker refused the plan: {sentence}");
+    } Data "check.refused" => ("the checker refused the plan: {sentence}");
 }
 
 impl fmt::Display for Resource {

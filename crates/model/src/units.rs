@@ -173,7 +173,7 @@ impl fmt::Display for MilliCpu {
 impl fmt::Display for Share {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let percent = f64::from(self.0) / 100.0;
-        if self.0 % 100 == 0 { write!(f, "{percent:.0} %") } else { write!(f, "{percent:.1} %") }
+        if self.0.is_multiple_of(100) { write!(f, "{percent:.0} %") } else { write!(f, "{percent:.1} %") }
     }
 }
 
