@@ -1,0 +1,1 @@
+//! What every driver must do: one suite for all of them.

@@ -1,0 +1,1 @@
+//! A deterministic simulator of hosts and VMs in virtual time.
