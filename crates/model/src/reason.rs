@@ -194,6 +194,24 @@ reasons! {
         source: Share,
     } Soft "target.no_better" => ("{host} would be at {would_be}, more than the source without it ({source})");
 
+    /// The VM is not where the plan expects it.
+    NotThere {
+        /// The host that it should be on.
+        host: HostName,
+    } Soft "step.not_there" => ("it is not on {host} any more");
+    /// A step that this one waits for did not succeed.
+    PredecessorFailed {
+        /// The number of that step.
+        step: u32,
+    } Soft "step.predecessor" => ("step {step}, which it waits for, did not succeed");
+    /// The plan is too old.
+    Expired {
+        /// When it expired.
+        at: Time,
+    } Soft "plan.expired" => ("the plan expired at {at}: make a new one");
+    /// Acting was switched off before the step began.
+    Stopped { } Configuration "acting.stopped" => ("acting was switched off before it began");
+
     // ---- the administrator wants it so
     /// Acting is switched off.
     ActingOff { } Configuration "acting.off" => ("acting is switched off (`ulm enable` switches it on)");
@@ -365,6 +383,11 @@ reasons! {
         /// The other name.
         other: HostName,
     } Data "data.same_machine" => ("{one} and {other} are the same machine");
+    /// The ledger cannot be written: nothing is begun that could not be found again.
+    LedgerUnwritable {
+        /// What the store says.
+        error: String,
+    } Data "ledger.unwritable" => ("the ledger cannot be written, so nothing is begun: {error}");
     /// The independent checker refused the plan.
     CheckRefused {
         /// The checker's sentence.
