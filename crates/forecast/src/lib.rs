@@ -1,1 +1,26 @@
-//! Demand over time: sustained load, migration duration and downtime.
+//! Demand over time: sustained load, and how long a pre-copy migration takes.
+//!
+//! ```
+//! use std::time::Duration;
+//! use ulm_forecast::{DirtyCurve, Precopy, PrecopyInput, precopy};
+//! use ulm_model::{Bytes, BytesPerSecond};
+//!
+//! let forecast = precopy(&PrecopyInput {
+//!     resident: Bytes::gib(4),
+//!     zero: Bytes::gib(4),
+//!     dirty: DirtyCurve { hot: Bytes::mib(256), hot_rate: BytesPerSecond(60 << 20), cold_rate: BytesPerSecond(1 << 20) },
+//!     bandwidth: BytesPerSecond(1 << 30),
+//!     downtime_limit: Duration::from_millis(300),
+//!     setup: Duration::from_secs(1),
+//!     switch_over: Duration::from_millis(100),
+//! });
+//! let Precopy::Converges { total, downtime, .. } = forecast.end else { panic!("this one converges") };
+//! assert!(total < Duration::from_secs(10) && downtime < Duration::from_millis(500));
+//! ```
+//!
+//! Everything here is pure: integers in, integers out. Where real numbers are needed in between
+//! ([`precopy`]) only the four basic operations are used, so that the result is the same on every machine.
+
+pub mod precopy;
+
+pub use precopy::{DirtyCurve, Pass, Precopy, PrecopyForecast, PrecopyInput, precopy};
