@@ -1,1 +1,5 @@
-//! The loop and the executor: observe, decide, check, act.
+//! stub
+pub mod act;
+pub mod journal;
+pub mod phase;
+pub mod settle;

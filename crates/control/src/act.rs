@@ -1,0 +1,303 @@
+//! One move from its intention to its settled outcome. Makes no choices: the plan made them.
+//!
+//! ```text
+//! Waiting ─ledger─► Intended ─migrate─► Copying ─┬─ends───────────────► Settling ─both hosts─► Ended
+//!                                                └─abort, deadline─► Aborting ─┘
+//! ```
+//!
+//! The entry that announces an effect is durable before the effect is begun. Whatever the hypervisor
+//! returns, the outcome is what both hosts say afterwards.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
+use ulm_drivers::{Clock, Driver, ErrorKind, JobProgress, MoveOrder};
+use ulm_model::ledger::{Event, Found, MoveCost, MoveKey, Outcome};
+use ulm_model::{BytesPerSecond, Reason, Time};
+
+use crate::journal::Journal;
+use crate::phase::Phase;
+use crate::settle::settle;
+
+/// Progress is asked for so often while the hypervisor copies.
+const PROGRESS: Duration = Duration::from_secs(1);
+
+/// An abort that shows no effect is asked for again after so long.
+const ABORT_AGAIN: Duration = Duration::from_secs(20);
+
+/// After so long without an answer the ledger says that the outcome is not known yet.
+const TELL_UNKNOWN_AFTER: Duration = Duration::from_secs(60);
+
+/// The limits that every move keeps.
+#[derive(Clone, Debug)]
+pub struct MoveLimits {
+    /// A move that takes longer is aborted.
+    pub deadline: Duration,
+    /// At most so many bytes per second.
+    pub bandwidth: Option<BytesPerSecond>,
+    /// The longest that a guest may stand still.
+    pub max_downtime: Option<Duration>,
+}
+
+/// A move as others may see it while it lasts.
+#[derive(Clone, Debug)]
+pub struct Track {
+    /// Which move.
+    pub key: MoveKey,
+    /// Why it is made.
+    pub because: Reason,
+    /// Where it stands.
+    pub phase: Phase,
+    /// When it was intended.
+    pub since: Time,
+    /// How far the copy is.
+    pub progress: Option<JobProgress>,
+    /// What holds it up, if anything.
+    pub trouble: Option<String>,
+}
+
+/// A [`Track`] that its move writes and everybody reads.
+pub type Shared = Arc<Mutex<Track>>;
+
+/// Who asks for an abort; nobody at first.
+pub type AbortSwitch = watch::Sender<Option<String>>;
+
+/// Everything that one move needs.
+pub struct Act {
+    /// The source's driver.
+    pub from: Arc<dyn Driver>,
+    /// The target's driver.
+    pub to: Arc<dyn Driver>,
+    /// The ledger.
+    pub journal: Arc<dyn Journal>,
+    /// The clock for entries.
+    pub clock: Arc<dyn Clock>,
+    /// What it must keep to.
+    pub limits: MoveLimits,
+    /// What others see.
+    pub track: Shared,
+    /// Where others ask for an abort.
+    pub abort: watch::Receiver<Option<String>>,
+}
+
+/// How an [`Act`] came out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum End {
+    /// It was begun, and this is the settled outcome.
+    Ended(Outcome),
+    /// It was not begun.
+    Refused(Reason),
+}
+
+impl Act {
+    /// Begins the move and sees it through.
+    pub async fn carry_out(mut self) -> End {
+        let key = self.key();
+        let because = self.lock().because.clone();
+        if let Err(error) = self.write(&Event::MoveIntended { r#move: key.clone(), because }) {
+            self.become_(Phase::Refused);
+            return End::Refused(Reason::LedgerUnwritable { error });
+        }
+        self.become_(Phase::Intended);
+        let begun = Instant::now();
+        self.become_(Phase::Copying);
+        let error = self.copy(&key, begun).await;
+        self.become_(Phase::Settling);
+        self.settle_and_tell(&key, begun, error).await
+    }
+
+    /// Takes up a move that was open when the daemon began: looks first, then watches or settles.
+    pub async fn take_up(mut self) -> End {
+        let key = self.key();
+        let intended_at = self.lock().since;
+        let already = self.clock.now().since(intended_at);
+        let begun = Instant::now().checked_sub(already).unwrap_or_else(Instant::now);
+        self.become_(Phase::Settling);
+        if let Some(outcome) = self.settled(None).await {
+            let found = match &outcome {
+                // On the source, without a job: whether it had been begun at all cannot be told, and does not matter.
+                Outcome::Stayed { .. } => Found::NotBegun,
+                _ => Found::Ended { outcome: outcome.clone() },
+            };
+            self.tell(&Event::MoveReconciled { r#move: key, found });
+            self.become_(Phase::Ended);
+            return End::Ended(outcome);
+        }
+        self.tell(&Event::MoveReconciled { r#move: key.clone(), found: Found::Running });
+        self.become_(Phase::Copying);
+        self.watch_foreign_copy(&key, begun).await;
+        self.become_(Phase::Settling);
+        self.settle_and_tell(&key, begun, None).await
+    }
+
+    /// Tells the hypervisor to move, and waits until it says that it has ended. Returns its error, if any.
+    async fn copy(&mut self, key: &MoveKey, begun: Instant) -> Option<String> {
+        let order = MoveOrder {
+            vm: key.vm,
+            to: key.to.clone(),
+            to_uri: self.to.peer_uri(),
+            bandwidth: self.limits.bandwidth,
+            max_downtime: self.limits.max_downtime,
+        };
+        let from = self.from.clone();
+        let mut migration = tokio::spawn(async move { from.migrate(&order).await });
+        let mut tick = interval(PROGRESS);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let deadline = begun + self.limits.deadline;
+        let mut abort_again = None;
+        loop {
+            tokio::select! {
+                biased;
+                ended = &mut migration => return match ended {
+                    Ok(Ok(())) => None,
+                    Ok(Err(error)) => Some(error.message),
+                    Err(panic) => Some(format!("the driver failed: {panic}")),
+                },
+                by = asked(&mut self.abort), if abort_again.is_none() => abort_again = Some(self.ask_abort(key, &by).await),
+                () = tokio::time::sleep_until(deadline), if abort_again.is_none() => {
+                    abort_again = Some(self.ask_abort(key, "deadline").await);
+                }
+                () = tokio::time::sleep_until(abort_again.unwrap_or(deadline)), if abort_again.is_some() => {
+                    abort_again = Some(self.abort_once().await);
+                }
+                _ = tick.tick() => { self.note_progress(key).await; }
+            }
+        }
+    }
+
+    /// Waits until a copy that another process began has ended.
+    async fn watch_foreign_copy(&mut self, key: &MoveKey, begun: Instant) {
+        let mut tick = interval(PROGRESS);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let deadline = begun + self.limits.deadline;
+        let mut abort_again = None;
+        loop {
+            tokio::select! {
+                biased;
+                by = asked(&mut self.abort), if abort_again.is_none() => abort_again = Some(self.ask_abort(key, &by).await),
+                () = tokio::time::sleep_until(deadline), if abort_again.is_none() => {
+                    abort_again = Some(self.ask_abort(key, "deadline").await);
+                }
+                () = tokio::time::sleep_until(abort_again.unwrap_or(deadline)), if abort_again.is_some() => {
+                    abort_again = Some(self.abort_once().await);
+                }
+                _ = tick.tick() => if self.note_progress(key).await == Copy::Over { return },
+            }
+        }
+    }
+
+    /// Asks for an abort in the open: ledger first. Tells when to ask again.
+    async fn ask_abort(&mut self, key: &MoveKey, by: &str) -> Instant {
+        self.tell(&Event::AbortAsked { r#move: key.clone(), by: by.to_owned() });
+        self.become_(Phase::Aborting);
+        self.abort_once().await
+    }
+
+    async fn abort_once(&self) -> Instant {
+        let vm = self.key().vm;
+        if let Ok(Err(error)) = timeout(PROGRESS * 10, self.from.abort(vm)).await {
+            self.lock().trouble = Some(format!("the abort was refused: {error}"));
+        }
+        Instant::now() + ABORT_AGAIN
+    }
+
+    /// Asks how far the copy is.
+    async fn note_progress(&self, key: &MoveKey) -> Copy {
+        match timeout(PROGRESS * 5, self.from.job(key.vm)).await {
+            Ok(Ok(Some(progress))) => {
+                self.lock().progress = Some(progress);
+                Copy::Runs
+            }
+            Ok(Ok(None)) => Copy::Over,
+            Ok(Err(error)) if error.kind == ErrorKind::NoSuchVm => Copy::Over,
+            // The source does not answer: whether the copy runs is not known, so it is taken to run.
+            Ok(Err(_)) | Err(_) => Copy::Runs,
+        }
+    }
+
+    async fn settle_and_tell(&mut self, key: &MoveKey, begun: Instant, error: Option<String>) -> End {
+        loop {
+            if let Some(outcome) = self.settled(error.as_deref()).await {
+                let cost = self.cost(key, begun, &outcome).await;
+                self.tell(&Event::MoveEnded { r#move: key.clone(), outcome: outcome.clone(), cost });
+                self.become_(Phase::Ended);
+                return End::Ended(outcome);
+            }
+            // The hypervisor let go of the call, but goes on with the move.
+            self.watch_foreign_copy(key, begun).await;
+        }
+    }
+
+    /// Looks at both hosts until the outcome is sure; `None` when the move still runs.
+    async fn settled(&self, error: Option<&str>) -> Option<Outcome> {
+        let key = self.key();
+        let blind_since = Instant::now();
+        let mut told = false;
+        let outcome = settle(key.vm, &*self.from, &*self.to, error, |trouble| {
+            self.lock().trouble = Some(trouble.to_owned());
+            if !told && blind_since.elapsed() >= TELL_UNKNOWN_AFTER {
+                told = true;
+                let outcome = Outcome::Unknown { error: trouble.to_owned() };
+                self.tell(&Event::MoveEnded { r#move: key.clone(), outcome, cost: MoveCost::default() });
+            }
+        })
+        .await;
+        self.lock().trouble = None;
+        outcome
+    }
+
+    /// What the move took, asked of the target, which remembers it.
+    async fn cost(&self, key: &MoveKey, begun: Instant, outcome: &Outcome) -> MoveCost {
+        let took_ms = begun.elapsed().as_millis() as u64;
+        let asked = match outcome {
+            Outcome::Moved => {
+                timeout(PROGRESS * 5, self.to.completed(key.vm)).await.ok().and_then(Result::ok).flatten()
+            }
+            _ => None,
+        };
+        let downtime_ms = asked.and_then(|job| job.downtime).map(|downtime| downtime.as_millis() as u64);
+        MoveCost { took_ms, downtime_ms, sent: asked.and_then(|job| job.sent) }
+    }
+
+    fn key(&self) -> MoveKey {
+        self.lock().key.clone()
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Track> {
+        self.track.lock().expect("no holder of a track panics")
+    }
+
+    fn become_(&self, next: Phase) {
+        let mut track = self.lock();
+        assert!(track.phase.may_become(next), "a move cannot go from {:?} to {next:?}", track.phase);
+        track.phase = next;
+    }
+
+    fn write(&self, event: &Event) -> Result<u64, String> {
+        self.journal.write(self.clock.now(), event)
+    }
+
+    /// Writes what has happened already. If that fails the move stays open in the ledger, and is reconciled at the next start.
+    fn tell(&self, event: &Event) {
+        if let Err(error) = self.write(event) {
+            tracing::error!(%error, %event, "the ledger cannot be written");
+            self.lock().trouble = Some(format!("the ledger cannot be written: {error}"));
+        }
+    }
+}
+
+#[derive(PartialEq, Eq)]
+enum Copy {
+    Runs,
+    Over,
+}
+
+/// Resolves when somebody has asked for an abort, with who it was; never when the switch is gone.
+async fn asked(abort: &mut watch::Receiver<Option<String>>) -> String {
+    match abort.wait_for(Option::is_some).await {
+        Ok(by) => by.clone().unwrap_or_default(),
+        Err(_) => std::future::pending().await,
+    }
+}
