@@ -5,6 +5,7 @@ ULM_LAB=${ULM_LAB:-/tmp/ulm-lab}
 LAB_HOST_CPUS=${LAB_HOST_CPUS:-2}
 LAB_HOST_MEM_MIB=${LAB_HOST_MEM_MIB:-8192}
 LAB_CPU_WEIGHT=${LAB_CPU_WEIGHT:-32}
+LAB_CGROUP=${LAB_CGROUP:-}
 
 CACHE=$ULM_LAB/cache # kernel, initrd, keys, the answer of the KVM probe: survives `down`
 RUN=$ULM_LAB/run     # one life of the lab: replaced by `up`, kept by `down` for its logs
@@ -79,7 +80,14 @@ reenter_mount_namespace() {
     fi
 }
 
-need_up() { [[ -d $RUN ]] && netns_exists "$CONTROLLER" && netns_exists "$(host_ns 1)" || die "the lab is down: lab up"; }
+is_up() { [[ -f $RUN/settings ]] && netns_exists "$CONTROLLER" && netns_exists "$(host_ns 1)"; }
+need_up() {
+    is_up || die "the lab is down: lab up"
+    # What `up` was told counts until `down`: a host comes back with the CPUs it had.
+    # shellcheck source=/dev/null
+    . "$RUN/settings"
+}
+save_settings() { declare -p LAB_HOST_CPUS LAB_HOST_MEM_MIB LAB_CPU_WEIGHT LAB_CGROUP 2>/dev/null | sed 's/^declare -[-a-z]* //' >"$RUN/settings"; }
 
 # The hosts of this life of the lab, one number per line, whether powered or not.
 hosts() { seq 1 "$(cat "$RUN/hosts" 2>/dev/null || echo 0)"; }

@@ -12,7 +12,7 @@ BASE_MIB=400 # memory a host uses without VMs
 
 # v1, v2 or none. LAB_CGROUP forces one.
 cgroup_kind() {
-    if [[ -n ${LAB_CGROUP:-} ]]; then
+    if [[ -n $LAB_CGROUP ]]; then
         echo "$LAB_CGROUP"
     elif [[ -w /sys/fs/cgroup/cpuacct/cgroup.procs ]]; then
         echo v1
@@ -44,18 +44,21 @@ cgroup_join() {
             mkdir -p "/sys/fs/cgroup/$c/$name"
             echo "$BASHPID" >"/sys/fs/cgroup/$c/$name/cgroup.procs"
         done
-        echo $((LAB_CPU_WEIGHT * 1024)) >"/sys/fs/cgroup/cpu/$name/cpu.shares" 2>/dev/null || true
+        cgroup_set $((LAB_CPU_WEIGHT * 1024)) "/sys/fs/cgroup/cpu/$name/cpu.shares"
         ;;
     v2)
         root=$(cgroup2_root)
         # Without these two controllers there is still CPU accounting.
-        for c in cpu memory; do echo "+$c" >"$root/cgroup.subtree_control"; done 2>/dev/null || true
+        for c in cpu memory; do cgroup_set "+$c" "$root/cgroup.subtree_control"; done
         mkdir -p "$root/$name"
         echo "$BASHPID" >"$root/$name/cgroup.procs"
-        echo $((LAB_CPU_WEIGHT * 100 > 10000 ? 10000 : LAB_CPU_WEIGHT * 100)) >"$root/$name/cpu.weight" 2>/dev/null || true
+        cgroup_set $((LAB_CPU_WEIGHT * 100 > 10000 ? 10000 : LAB_CPU_WEIGHT * 100)) "$root/$name/cpu.weight"
         ;;
     esac
 }
+
+# Settings that not every kernel and container lets us make; the lab runs without them.
+cgroup_set() { [[ ! -w $2 ]] || { echo "$1" >"$2"; } 2>/dev/null || true; }
 
 cgroup_remove_all() {
     local d deadline=$((SECONDS + 10))
@@ -129,7 +132,7 @@ feed_write_meminfo() {
 figures_start() {
     (
         [[ -z ${LAB_LOCK:-} ]] || exec {LAB_LOCK}>&-
-        exec setsid env ULM_LAB="$ULM_LAB" LAB_CGROUP="${LAB_CGROUP:-}" bash "$LAB_SRC/lib/feeder.sh" "$LAB_TAG" >>"$RUN/figures.log" 2>&1 </dev/null
+        exec setsid env ULM_LAB="$ULM_LAB" LAB_CGROUP="$LAB_CGROUP" bash "$LAB_SRC/lib/feeder.sh" "$LAB_TAG" >>"$RUN/figures.log" 2>&1 </dev/null
     ) &
     echo $! >"$RUN/figures.pid"
     disown
@@ -137,7 +140,7 @@ figures_start() {
 figures_pid() {
     local pid
     pid=$(cat "$RUN/figures.pid" 2>/dev/null) || return 1
-    tr '\0' ' ' <"/proc/$pid/cmdline" 2>/dev/null | grep -q "feeder.sh $LAB_TAG " && echo "$pid"
+    tr '\0' ' ' 2>/dev/null <"/proc/$pid/cmdline" | grep -q "feeder.sh $LAB_TAG " && echo "$pid"
 }
 figures_stop() {
     local pid

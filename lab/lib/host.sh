@@ -212,15 +212,16 @@ cmd_up() {
     local count=${1:-4} n t0=$EPOCHREALTIME
     is_number "$count" && ((count >= 1 && count <= MAX_HOSTS)) || die "up takes a number of hosts from 1 to $MAX_HOSTS"
     local complaints
+    build_guest
     complaints=$(cmd_check) || die "the lab cannot run here: $complaints"
     lock_lab
     down_everything
     rm -rf "$RUN"
     mkdir -p "$RUN/guests" "$RUN/shared/console"
     echo "$count" >"$RUN/hosts"
+    save_settings
     make_ssh_keys
     make_pki
-    build_guest
     controller_up
     for n in $(hosts); do host_net_up "$n"; done
     for n in $(hosts); do host_power_on "$n"; done
@@ -266,9 +267,9 @@ cmd_down() {
 
 cmd_status() {
     need_root
-    [[ -f $RUN/hosts ]] && netns_exists "$(host_ns 1)" || die "the lab is down: lab up"
+    need_up
     local n vms
-    echo "guests run under $(cut -c1-3 "$CACHE/kvm" 2>/dev/null | sed 's/^no.*/TCG/; s/^yes/KVM/; s/^$/(not decided)/'); figures from cgroup: $(cgroup_kind)"
+    echo "KVM: $(cat "$CACHE/kvm" 2>/dev/null || echo "not asked yet"); host figures from cgroups: $(cgroup_kind); state: $ULM_LAB"
     for n in $(hosts); do
         if host_is_off "$n"; then
             echo "host $n  off"

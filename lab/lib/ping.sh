@@ -30,7 +30,8 @@ cmd_ping() {
 ping_pid() {
     local pid
     pid=$(cat "$RUN/ping/$1.pid" 2>/dev/null) || return 1
-    [[ $(cat "/proc/$pid/comm" 2>/dev/null) == ping ]] && echo "$pid"
+    # a zombie that nobody has reaped yet has no command line any more
+    tr '\0' ' ' 2>/dev/null <"/proc/$pid/cmdline" | grep -q '^ping ' && echo "$pid"
 }
 ping_ended() { ! ping_pid "$1" >/dev/null; }
 
