@@ -173,6 +173,16 @@ reasons! {
         /// When it tries again.
         until: Time,
     } Soft "vm.backing_off" => ("its last {failures} move(s) failed; the next try is not before {until}");
+    /// So many moves of the VM failed in a row that ULM tries no more.
+    GivenUp {
+        /// Failures in a row.
+        failures: u32,
+    } Soft "vm.given_up" => ("its last {failures} moves failed; ULM tries no more until one by hand succeeds (`ulm migrate`)");
+    /// Another VM of the same host was chosen instead.
+    NotNeeded {
+        /// The host that is relieved.
+        host: HostName,
+    } Normal "hotspot.not_needed" => ("{host} is relieved enough without it");
     /// The target would come too close to the threshold.
     TargetTooWarm {
         /// The target.
@@ -321,6 +331,17 @@ reasons! {
         /// Hosts that each was tried on.
         hosts: u32,
     } Hard "hotspot.stuck" => ("{host} stays overworked: none of its {vms} VM(s) can go to any of the other {hosts} host(s)");
+
+    /// There is no such host.
+    NoSuchHost {
+        /// The name that was given.
+        host: HostName,
+    } Hard "no_such_host" => ("there is no host {host} (`ulm host list` names them)");
+    /// There is no such VM.
+    NoSuchVm {
+        /// The id that was given.
+        vm: VmId,
+    } Hard "no_such_vm" => ("there is no VM {vm} that runs on any known host");
 
     // ---- data that cannot be believed
     /// The figures are too old.

@@ -93,6 +93,32 @@ impl Snapshot {
     pub fn digest(&self) -> String {
         digest(self)
     }
+    /// What is wrong with the shape, if anything: order, uniqueness, indices. A snapshot from a file may have any shape.
+    pub fn flaw(&self) -> Option<String> {
+        let hosts = self.hosts.len();
+        if let Some(pair) = self.hosts.windows(2).find(|pair| pair[0].name >= pair[1].name) {
+            return Some(format!("host {} is out of order or there twice", pair[1].name));
+        }
+        if let Some(pair) = self.vms.windows(2).find(|pair| pair[0].id >= pair[1].id) {
+            return Some(format!("VM {} is out of order or there twice", pair[1].id));
+        }
+        if let Some(vm) = self.vms.iter().find(|vm| vm.host.at() >= hosts) {
+            return Some(format!("VM {} is on a host that is not listed", vm.id));
+        }
+        let mut moving = std::collections::BTreeSet::new();
+        self.in_flight.iter().find_map(|flight| {
+            let Some(vm) = self.vms.get(flight.vm.at()) else {
+                return Some("a move of a VM that is not listed".into());
+            };
+            if flight.from != vm.host {
+                return Some(format!("VM {} moves away from a host that it is not on", vm.id));
+            }
+            if flight.to.is_some_and(|to| to.at() >= hosts || to == flight.from) {
+                return Some(format!("VM {} moves to a host that is not listed, or to its own", vm.id));
+            }
+            (!moving.insert(flight.vm)).then(|| format!("VM {} moves twice at once", vm.id))
+        })
+    }
     /// Puts hosts and VMs into their order and mends the indices. For those who build snapshots.
     pub fn sort(&mut self) {
         let new_host = order(&mut self.hosts, |a, b| a.name.cmp(&b.name));
@@ -126,4 +152,17 @@ fn order<T>(items: &mut Vec<T>, by: impl Fn(&T, &T) -> std::cmp::Ordering) -> Ve
 pub(crate) fn digest(value: &impl Serialize) -> String {
     let bytes = serde_json::to_vec(value).expect("the model's types always have a JSON form");
     Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_snapshot_of_any_shape_is_told_apart_from_a_sound_one() {
+        let mut snapshot = Snapshot::default();
+        assert_eq!(snapshot.flaw(), None);
+        snapshot.in_flight.push(InFlight { vm: VmIx(0), from: HostIx(0), to: None, since: Time(0) });
+        assert_eq!(snapshot.flaw().as_deref(), Some("a move of a VM that is not listed"));
+    }
 }
