@@ -159,7 +159,7 @@ impl Connection {
         Self::greet(Wire::new(read, write), remote_name, options, events).await
     }
 
-    async fn greet(
+    pub(crate) async fn greet(
         wire: Wire,
         remote_name: &str,
         options: &ConnectOptions,
@@ -227,10 +227,7 @@ impl Connection {
     /// A call that changes something may be carried out after its deadline all the same: read the
     /// state again before repeating it.
     pub fn within(&self, deadline: Duration) -> Self {
-        Self {
-            deadline,
-            ..self.clone()
-        }
+        Self { deadline, ..self.clone() }
     }
 
     /// Makes any call: `arguments` and result in their XDR forms. Meant for procedures that this
@@ -253,10 +250,7 @@ impl Connection {
             }
             Err(_) => {
                 shared.check_for_stuck_daemon();
-                Err(Error::Deadline {
-                    call: procedure.name,
-                    after: self.deadline,
-                })
+                Err(Error::Deadline { call: procedure.name, after: self.deadline })
             }
         }
     }
@@ -264,9 +258,7 @@ impl Connection {
     /// Whether the daemon (for [`Feature::KeepAlive`]) or the driver (for the others) can do
     /// something.
     pub async fn supports_feature(&self, feature: Feature) -> Result<bool> {
-        let supported: i32 = self
-            .call(Procedure::CONNECT_SUPPORTS_FEATURE, &(feature as i32))
-            .await?;
+        let supported: i32 = self.call(Procedure::CONNECT_SUPPORTS_FEATURE, &(feature as i32)).await?;
         Ok(supported != 0)
     }
 
@@ -313,28 +305,19 @@ impl Connection {
                     continue;
                 }
                 let all_vms: Option<crate::domain::Domain> = None;
-                let _callback: i32 = this
-                    .call(
-                        Procedure::DOMAIN_EVENT_CALLBACK_REGISTER_ANY,
-                        &(kind.id(), all_vms),
-                    )
-                    .await?;
+                let _callback: i32 =
+                    this.call(Procedure::DOMAIN_EVENT_CALLBACK_REGISTER_ANY, &(kind.id(), all_vms)).await?;
                 subscribed.insert(kind);
             }
             Ok(())
         };
-        tokio::spawn(register)
-            .await
-            .map_err(|e| Error::closed(format!("registering events was interrupted: {e}")))?
+        tokio::spawn(register).await.map_err(|e| Error::closed(format!("registering events was interrupted: {e}")))?
     }
 
     /// Says good-bye and ends the connection, for all clones. Calls under way fail.
     pub async fn close(self) {
         let patience = self.deadline.min(Duration::from_secs(2));
-        let good_bye: Result<Void> = self
-            .within(patience)
-            .call(Procedure::CONNECT_CLOSE, &Void)
-            .await;
+        let good_bye: Result<Void> = self.within(patience).call(Procedure::CONNECT_CLOSE, &Void).await;
         if let Err(error) = good_bye {
             tracing::debug!(%error, "closing without the daemon's consent");
         }

@@ -34,11 +34,7 @@ impl Xdr for Domain {
     }
 
     fn decode(input: &mut Decoder<'_>) -> Result<Self, XdrError> {
-        Ok(Self {
-            name: Xdr::decode(input)?,
-            uuid: Xdr::decode(input)?,
-            id: i32::decode(input)?.try_into().ok(),
-        })
+        Ok(Self { name: Xdr::decode(input)?, uuid: Xdr::decode(input)?, id: i32::decode(input)?.try_into().ok() })
     }
 }
 
@@ -229,12 +225,8 @@ impl Connection {
     /// The VMs that pass the filter, in the daemon's order.
     pub async fn domains(&self, filter: DomainFilter) -> Result<Vec<Domain>> {
         let need_results = 1i32;
-        let (domains, _count): (List<Domain, LIST_MAX>, u32) = self
-            .call(
-                Procedure::CONNECT_LIST_ALL_DOMAINS,
-                &(need_results, filter.0),
-            )
-            .await?;
+        let (domains, _count): (List<Domain, LIST_MAX>, u32) =
+            self.call(Procedure::CONNECT_LIST_ALL_DOMAINS, &(need_results, filter.0)).await?;
         Ok(domains.0)
     }
 
@@ -245,22 +237,18 @@ impl Connection {
 
     /// The VM with this name. Fails with [`crate::Error::is_no_domain`] if it is not here.
     pub async fn domain_by_name(&self, name: &str) -> Result<Domain> {
-        self.call(Procedure::DOMAIN_LOOKUP_BY_NAME, &name.to_owned())
-            .await
+        self.call(Procedure::DOMAIN_LOOKUP_BY_NAME, &name.to_owned()).await
     }
 
     /// A VM's state and its reason.
     pub async fn domain_state(&self, domain: &Domain) -> Result<DomainState> {
-        let (state, reason): (i32, i32) = self
-            .call(Procedure::DOMAIN_GET_STATE, &(domain.clone(), 0u32))
-            .await?;
+        let (state, reason): (i32, i32) = self.call(Procedure::DOMAIN_GET_STATE, &(domain.clone(), 0u32)).await?;
         Ok(DomainState::from_codes(state, reason))
     }
 
     /// A VM's definition as XML.
     pub async fn domain_xml(&self, domain: &Domain, flags: XmlFlags) -> Result<String> {
-        self.call(Procedure::DOMAIN_GET_XML_DESC, &(domain.clone(), flags.0))
-            .await
+        self.call(Procedure::DOMAIN_GET_XML_DESC, &(domain.clone(), flags.0)).await
     }
 
     /// Whether the VM is defined here permanently (and would still be listed when it is off).
@@ -271,17 +259,12 @@ impl Connection {
 
     /// Defines a VM permanently, or changes its definition.
     pub async fn define_domain(&self, xml: &str) -> Result<Domain> {
-        self.call(
-            Procedure::DOMAIN_DEFINE_XML_FLAGS,
-            &(xml.to_owned(), 0u32),
-        )
-        .await
+        self.call(Procedure::DOMAIN_DEFINE_XML_FLAGS, &(xml.to_owned(), 0u32)).await
     }
 
     /// Forgets a VM's permanent definition. A running one runs on and is gone when it ends.
     pub async fn undefine_domain(&self, domain: &Domain) -> Result<()> {
-        self.nothing(Procedure::DOMAIN_UNDEFINE_FLAGS, &(domain.clone(), 0u32))
-            .await
+        self.nothing(Procedure::DOMAIN_UNDEFINE_FLAGS, &(domain.clone(), 0u32)).await
     }
 
     /// Starts a defined VM; gives it with its new id.
@@ -290,23 +273,17 @@ impl Connection {
             Start::Running => 0u32,
             Start::Paused => 1,
         };
-        self.call(
-            Procedure::DOMAIN_CREATE_WITH_FLAGS,
-            &(domain.clone(), flags),
-        )
-        .await
+        self.call(Procedure::DOMAIN_CREATE_WITH_FLAGS, &(domain.clone(), flags)).await
     }
 
     /// Asks the guest to shut down; returns at once, the guest may take its time or ignore it.
     pub async fn shut_down_domain(&self, domain: &Domain) -> Result<()> {
-        self.nothing(Procedure::DOMAIN_SHUTDOWN_FLAGS, &(domain.clone(), 0u32))
-            .await
+        self.nothing(Procedure::DOMAIN_SHUTDOWN_FLAGS, &(domain.clone(), 0u32)).await
     }
 
     /// Takes a VM's power away.
     pub async fn destroy_domain(&self, domain: &Domain) -> Result<()> {
-        self.nothing(Procedure::DOMAIN_DESTROY_FLAGS, &(domain.clone(), 0u32))
-            .await
+        self.nothing(Procedure::DOMAIN_DESTROY_FLAGS, &(domain.clone(), 0u32)).await
     }
 
     /// Makes a VM stand still in memory.
@@ -325,11 +302,7 @@ impl Connection {
     pub async fn set_memory_stats_period(&self, domain: &Domain, period: Duration) -> Result<()> {
         const LIVE: u32 = 1;
         let seconds = i32::try_from(period.as_secs()).unwrap_or(i32::MAX);
-        self.nothing(
-            Procedure::DOMAIN_SET_MEMORY_STATS_PERIOD,
-            &(domain.clone(), seconds, LIVE),
-        )
-        .await
+        self.nothing(Procedure::DOMAIN_SET_MEMORY_STATS_PERIOD, &(domain.clone(), seconds, LIVE)).await
     }
 
     /// Begins to measure how fast the guest dirties memory, for `period` (1 to 60 s, whole
@@ -340,11 +313,7 @@ impl Connection {
     pub async fn start_dirty_rate_calc(&self, domain: &Domain, period: Duration) -> Result<()> {
         const PAGE_SAMPLING: u32 = 0;
         let seconds = i32::try_from(period.as_secs().clamp(1, 60)).unwrap_or(1);
-        self.nothing(
-            Procedure::DOMAIN_START_DIRTY_RATE_CALC,
-            &(domain.clone(), seconds, PAGE_SAMPLING),
-        )
-        .await
+        self.nothing(Procedure::DOMAIN_START_DIRTY_RATE_CALC, &(domain.clone(), seconds, PAGE_SAMPLING)).await
     }
 
     /// A call without a result.

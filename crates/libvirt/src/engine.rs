@@ -7,9 +7,7 @@
 use crate::connection::{ConnectOptions, KeepAlive};
 use crate::error::{Error, ProtocolError, Result};
 use crate::events::{self, Incoming};
-use crate::frame::{
-    Frame, Header, Kind, PROGRAM_KEEPALIVE, PROGRAM_REMOTE, PROGRAM_VERSION, Status, read_frame,
-};
+use crate::frame::{Frame, Header, Kind, PROGRAM_KEEPALIVE, PROGRAM_REMOTE, PROGRAM_VERSION, Status, read_frame};
 use crate::keepalive;
 use crate::procedures::Procedure;
 use crate::transport::Wire;
@@ -32,11 +30,7 @@ pub(crate) struct Engine {
 }
 
 impl Engine {
-    pub(crate) fn start(
-        wire: Wire,
-        options: &ConnectOptions,
-        events: broadcast::Sender<Incoming>,
-    ) -> Arc<Self> {
+    pub(crate) fn start(wire: Wire, options: &ConnectOptions, events: broadcast::Sender<Incoming>) -> Arc<Self> {
         let (outgoing, to_write) = mpsc::channel(OUTGOING);
         let shared = Arc::new(Shared {
             calls: Mutex::default(),
@@ -106,11 +100,7 @@ struct Waiting {
 impl Shared {
     /// Sends a call and waits for its reply: whether it is a result, and its payload.
     /// Cancel-safe: between the registration and the sending nothing waits.
-    pub(crate) async fn ask(
-        &self,
-        procedure: Procedure,
-        payload: Vec<u8>,
-    ) -> Result<(bool, Vec<u8>)> {
+    pub(crate) async fn ask(&self, procedure: Procedure, payload: Vec<u8>) -> Result<(bool, Vec<u8>)> {
         let slot = match Arc::clone(&self.slots).acquire_owned().await {
             Ok(slot) => slot,
             Err(_) => return Err(self.why_dead()),
@@ -118,10 +108,7 @@ impl Shared {
         let Ok(outgoing) = self.outgoing.reserve().await else {
             return Err(self.why_dead());
         };
-        let mut frame = Frame {
-            header: Header::call(procedure.number, 0),
-            payload,
-        };
+        let mut frame = Frame { header: Header::call(procedure.number, 0), payload };
         let (reply, answer) = oneshot::channel();
         {
             let mut calls = self.calls();
@@ -131,15 +118,7 @@ impl Shared {
             let serial = calls.fresh_serial();
             frame.header.serial = serial;
             let bytes = frame.to_wire()?;
-            calls.waiting.insert(
-                serial,
-                Waiting {
-                    procedure,
-                    reply,
-                    since: Instant::now(),
-                    _slot: slot,
-                },
-            );
+            calls.waiting.insert(serial, Waiting { procedure, reply, since: Instant::now(), _slot: slot });
             outgoing.send(bytes);
         }
         match answer.await {
@@ -154,8 +133,7 @@ impl Shared {
     }
 
     fn why_dead(&self) -> Error {
-        self.end_reason()
-            .unwrap_or_else(|| Error::closed("the connection has ended"))
+        self.end_reason().unwrap_or_else(|| Error::closed("the connection has ended"))
     }
 
     pub(crate) fn end_reason(&self) -> Option<Error> {
@@ -196,9 +174,7 @@ impl Shared {
         }
         let names = {
             let calls = self.calls();
-            let stuck = |call: &Waiting| {
-                call.reply.is_closed() && call.since.elapsed() >= self.patience
-            };
+            let stuck = |call: &Waiting| call.reply.is_closed() && call.since.elapsed() >= self.patience;
             if calls.waiting.is_empty() || !calls.waiting.values().all(stuck) {
                 return;
             }
@@ -206,9 +182,7 @@ impl Shared {
             names.sort_unstable();
             names.join(", ")
         };
-        self.end(Error::closed(format!(
-            "the daemon is stuck: it never answered {names}"
-        )));
+        self.end(Error::closed(format!("the daemon is stuck: it never answered {names}")));
     }
 
     /// Queues bytes unless the writer is behind; gives whether they were queued.
@@ -238,24 +212,17 @@ impl Shared {
                 }
                 Ok(())
             }
-            (PROGRAM_REMOTE, kind) => Err(ProtocolError::new(
-                format!("a message of kind {kind:?}, which nobody asked for"),
-                "frame header",
-            )),
-            (program, _) => Err(ProtocolError::new(
-                format!("unknown program {program:#x}"),
-                "frame header",
-            )),
+            (PROGRAM_REMOTE, kind) => {
+                Err(ProtocolError::new(format!("a message of kind {kind:?}, which nobody asked for"), "frame header"))
+            }
+            (program, _) => Err(ProtocolError::new(format!("unknown program {program:#x}"), "frame header")),
         }
     }
 
     fn take_reply(&self, frame: Frame) -> Result<(), ProtocolError> {
         let serial = frame.header.serial;
         let Some(call) = self.calls().waiting.remove(&serial) else {
-            return Err(ProtocolError::new(
-                format!("a reply to call {serial}, which was never made"),
-                "frame header",
-            ));
+            return Err(ProtocolError::new(format!("a reply to call {serial}, which was never made"), "frame header"));
         };
         if frame.header.procedure != call.procedure.number {
             let error = ProtocolError::new(
@@ -323,11 +290,7 @@ async fn reader(
     shared.end(better.unwrap_or(why));
 }
 
-async fn writer(
-    shared: Arc<Shared>,
-    mut to: Box<dyn AsyncWrite + Send + Unpin>,
-    mut queue: mpsc::Receiver<Vec<u8>>,
-) {
+async fn writer(shared: Arc<Shared>, mut to: Box<dyn AsyncWrite + Send + Unpin>, mut queue: mpsc::Receiver<Vec<u8>>) {
     let stop = shared.stop.clone();
     let work = async {
         while let Some(bytes) = queue.recv().await {

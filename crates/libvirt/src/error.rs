@@ -58,23 +58,15 @@ pub enum Error {
 impl Error {
     /// A closed connection with its reason.
     pub fn closed(reason: impl Into<Arc<str>>) -> Self {
-        Error::Closed {
-            reason: reason.into(),
-        }
+        Error::Closed { reason: reason.into() }
     }
 
     pub(crate) fn transport(kind: TransportFault, what: impl Into<String>) -> Self {
-        Error::Transport(Arc::new(TransportError {
-            kind,
-            what: what.into(),
-        }))
+        Error::Transport(Arc::new(TransportError { kind, what: what.into() }))
     }
 
     pub(crate) fn payload(error: XdrError, call: &str) -> Self {
-        Error::Protocol(ProtocolError::new(
-            error.to_string(),
-            format!("payload of {call}"),
-        ))
+        Error::Protocol(ProtocolError::new(error.to_string(), format!("payload of {call}")))
     }
 
     /// libvirt's code, if libvirt answered with an error.
@@ -104,11 +96,7 @@ impl Error {
     pub fn is_unsupported(&self) -> bool {
         matches!(
             self.code(),
-            Some(
-                ErrorCode::NO_SUPPORT
-                    | ErrorCode::OPERATION_UNSUPPORTED
-                    | ErrorCode::ARGUMENT_UNSUPPORTED
-            )
+            Some(ErrorCode::NO_SUPPORT | ErrorCode::OPERATION_UNSUPPORTED | ErrorCode::ARGUMENT_UNSUPPORTED)
         ) || matches!(self, Error::Libvirt(e) if e.code == ErrorCode::RPC && e.message.contains("unknown procedure"))
     }
 
@@ -134,10 +122,7 @@ impl Error {
 
     /// There is no connection (any more). A call that was under way may have been carried out.
     pub fn is_connection_lost(&self) -> bool {
-        matches!(
-            self,
-            Error::Closed { .. } | Error::Transport(_) | Error::Protocol(_)
-        )
+        matches!(self, Error::Closed { .. } | Error::Transport(_) | Error::Protocol(_))
     }
 }
 
@@ -191,10 +176,7 @@ pub struct ProtocolError {
 impl ProtocolError {
     /// Names the fault and its place.
     pub fn new(what: impl Into<String>, at: impl Into<String>) -> Self {
-        Self {
-            what: what.into(),
-            at: at.into(),
-        }
+        Self { what: what.into(), at: at.into() }
     }
 }
 
@@ -270,10 +252,7 @@ pub struct LibvirtError {
 
 fn advice(code: ErrorCode) -> &'static str {
     match code {
-        ErrorCode::AUTH_FAILED
-        | ErrorCode::AUTH_CANCELLED
-        | ErrorCode::AUTH_UNAVAILABLE
-        | ErrorCode::ACCESS_DENIED => {
+        ErrorCode::AUTH_FAILED | ErrorCode::AUTH_CANCELLED | ErrorCode::AUTH_UNAVAILABLE | ErrorCode::ACCESS_DENIED => {
             "; let this user in (group libvirt, a polkit rule, or auth_unix_rw in libvirtd.conf)"
         }
         ErrorCode::MIGRATE_UNSAFE => {

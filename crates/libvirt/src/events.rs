@@ -39,11 +39,7 @@ pub enum EventKind {
 
 impl EventKind {
     /// All kinds known here.
-    pub const ALL: [EventKind; 3] = [
-        EventKind::Lifecycle,
-        EventKind::MigrationIteration,
-        EventKind::JobCompleted,
-    ];
+    pub const ALL: [EventKind; 3] = [EventKind::Lifecycle, EventKind::MigrationIteration, EventKind::JobCompleted];
 
     /// `VIR_DOMAIN_EVENT_ID_…`.
     pub(crate) fn id(self) -> i32 {
@@ -147,7 +143,8 @@ pub enum Lifecycle {
 }
 
 impl Lifecycle {
-    fn from_codes(event: i32, detail: i32) -> Self {
+    /// From libvirt's event and detail.
+    pub fn from_codes(event: i32, detail: i32) -> Self {
         match event {
             0 => Self::Defined(detail),
             1 => Self::Undefined(detail),
@@ -159,6 +156,22 @@ impl Lifecycle {
             7 => Self::PmSuspended(detail),
             8 => Self::Crashed(detail),
             _ => Self::Other { event, detail },
+        }
+    }
+
+    /// libvirt's event and detail.
+    pub fn to_codes(self) -> (i32, i32) {
+        match self {
+            Self::Defined(detail) => (0, detail),
+            Self::Undefined(detail) => (1, detail),
+            Self::Started(how) => (2, how.code()),
+            Self::Suspended(why) => (3, why.code()),
+            Self::Resumed(why) => (4, why.code()),
+            Self::Stopped(why) => (5, why.code()),
+            Self::Shutdown(by) => (6, by.code()),
+            Self::PmSuspended(detail) => (7, detail),
+            Self::Crashed(detail) => (8, detail),
+            Self::Other { event, detail } => (event, detail),
         }
     }
 }
@@ -251,9 +264,7 @@ impl EventStream {
 
     /// The same as a [`Stream`].
     pub fn into_stream(self) -> impl Stream<Item = Incoming> {
-        futures_util::stream::unfold(self, async |mut events| {
-            events.next().await.map(|incoming| (incoming, events))
-        })
+        futures_util::stream::unfold(self, async |mut events| events.next().await.map(|incoming| (incoming, events)))
     }
 }
 
@@ -264,37 +275,28 @@ pub(crate) fn decode(procedure: i32, payload: &[u8]) -> Result<Option<Event>, Pr
     }
     let event = match Procedure::by_number(procedure) {
         Some(Procedure::EVENT_LIFECYCLE) => {
-            read::<(i32, Domain, i32, i32)>(payload).map(|(_callback, domain, event, detail)| {
-                Event::Lifecycle {
-                    domain,
-                    change: Lifecycle::from_codes(event, detail),
-                }
+            read::<(i32, Domain, i32, i32)>(payload).map(|(_callback, domain, event, detail)| Event::Lifecycle {
+                domain,
+                change: Lifecycle::from_codes(event, detail),
             })
         }
         Some(Procedure::EVENT_MIGRATION_ITERATION) => {
-            read::<(i32, Domain, i32)>(payload).map(|(_callback, domain, iteration)| {
-                Event::MigrationIteration {
-                    domain,
-                    iteration: u32::try_from(iteration).unwrap_or(0),
-                }
+            read::<(i32, Domain, i32)>(payload).map(|(_callback, domain, iteration)| Event::MigrationIteration {
+                domain,
+                iteration: u32::try_from(iteration).unwrap_or(0),
             })
         }
         Some(Procedure::EVENT_JOB_COMPLETED) => {
-            read::<(i32, Domain, List<TypedParam, 64>)>(payload).map(
-                |(_callback, domain, params)| Event::JobCompleted {
-                    domain,
-                    stats: Box::new(JobStats::completed(TypedParams(params.0))),
-                },
-            )
+            read::<(i32, Domain, List<TypedParam, 64>)>(payload).map(|(_callback, domain, params)| {
+                Event::JobCompleted { domain, stats: Box::new(JobStats::completed(TypedParams(params.0))) }
+            })
         }
         _ => {
             tracing::trace!(procedure, "a message of no interest");
             return Ok(None);
         }
     };
-    event
-        .map(Some)
-        .map_err(|e| ProtocolError::new(e.to_string(), format!("payload of event {procedure}")))
+    event.map(Some).map_err(|e| ProtocolError::new(e.to_string(), format!("payload of event {procedure}")))
 }
 
 #[cfg(test)]

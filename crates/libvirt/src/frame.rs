@@ -46,15 +46,8 @@ pub enum Kind {
 }
 
 impl Kind {
-    const ALL: [Kind; 7] = [
-        Kind::Call,
-        Kind::Reply,
-        Kind::Message,
-        Kind::Stream,
-        Kind::CallWithFds,
-        Kind::ReplyWithFds,
-        Kind::StreamHole,
-    ];
+    const ALL: [Kind; 7] =
+        [Kind::Call, Kind::Reply, Kind::Message, Kind::Stream, Kind::CallWithFds, Kind::ReplyWithFds, Kind::StreamHole];
 }
 
 /// Whether a reply carries a result or an error.
@@ -158,10 +151,7 @@ impl Frame {
     pub fn from_body(body: &[u8]) -> Result<Self, XdrError> {
         let mut input = Decoder::new(body);
         let header = Header::decode(&mut input)?;
-        Ok(Self {
-            header,
-            payload: body[HEADER_SIZE..].to_vec(),
-        })
+        Ok(Self { header, payload: body[HEADER_SIZE..].to_vec() })
     }
 }
 
@@ -194,10 +184,7 @@ pub fn body_length(field: u32) -> Result<usize, ProtocolError> {
 ///
 /// `received` counts the bytes as they come, so that a long frame on a slow link counts as life.
 /// Not cancel-safe: a dropped future loses the bytes read so far.
-pub async fn read_frame<R: AsyncRead + Unpin>(
-    from: &mut R,
-    received: &AtomicU64,
-) -> Result<Option<Frame>, Error> {
+pub async fn read_frame<R: AsyncRead + Unpin>(from: &mut R, received: &AtomicU64) -> Result<Option<Frame>, Error> {
     let mut field = [0; LENGTH_SIZE];
     let mut have = 0;
     while have < LENGTH_SIZE {
@@ -224,9 +211,7 @@ pub async fn read_frame<R: AsyncRead + Unpin>(
         }
         received.fetch_add(n as u64, Ordering::Relaxed);
     }
-    Frame::from_body(&body)
-        .map(Some)
-        .map_err(|e| Error::Protocol(ProtocolError::new(e.to_string(), "frame header")))
+    Frame::from_body(&body).map(Some).map_err(|e| Error::Protocol(ProtocolError::new(e.to_string(), "frame header")))
 }
 
 fn cut_off(have: usize, want: usize) -> Error {
@@ -251,18 +236,12 @@ mod tests {
     }
 
     fn block_on<T>(future: impl Future<Output = T>) -> T {
-        tokio::runtime::Builder::new_current_thread()
-            .build()
-            .unwrap()
-            .block_on(future)
+        tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(future)
     }
 
     #[test]
     fn a_frame_is_read_back_as_written() {
-        let frame = Frame {
-            header: Header::call(59, 3),
-            payload: vec![1, 2, 3, 4],
-        };
+        let frame = Frame { header: Header::call(59, 3), payload: vec![1, 2, 3, 4] };
         let wire = frame.to_wire().unwrap();
         assert_eq!(wire.len(), 32);
         assert_eq!(wire[..8], [0, 0, 0, 32, 0x20, 0, 0x80, 0x86]);
@@ -272,12 +251,7 @@ mod tests {
     #[test]
     fn an_end_between_frames_is_no_error_and_inside_one_it_is() {
         assert_eq!(block_on(read(&[])).unwrap(), None);
-        let wire = Frame {
-            header: Header::call(1, 1),
-            payload: vec![],
-        }
-        .to_wire()
-        .unwrap();
+        let wire = Frame { header: Header::call(1, 1), payload: vec![] }.to_wire().unwrap();
         for cut in 1..wire.len() {
             let error = block_on(read(&wire[..cut])).unwrap_err();
             assert!(error.to_string().contains("in the middle"), "{cut}: {error}");
@@ -301,12 +275,7 @@ mod tests {
 
     #[test]
     fn an_unknown_message_type_is_an_error() {
-        let mut wire = Frame {
-            header: Header::call(1, 1),
-            payload: vec![],
-        }
-        .to_wire()
-        .unwrap();
+        let mut wire = Frame { header: Header::call(1, 1), payload: vec![] }.to_wire().unwrap();
         wire[19] = 9;
         let error = block_on(read(&wire)).unwrap_err();
         assert!(error.to_string().contains("unknown message type 9"), "{error}");

@@ -211,13 +211,9 @@ impl Connection {
             WhichJob::Completed => 1,
             WhichJob::CompletedKeep => 1 | 2,
         };
-        let (job, params): (i32, List<TypedParam, JOB_PARAMS_MAX>) = self
-            .call(Procedure::DOMAIN_GET_JOB_STATS, &(domain.clone(), flags))
-            .await?;
-        Ok(JobStats::from_params(
-            JobType::from_code(job),
-            TypedParams(params.0),
-        ))
+        let (job, params): (i32, List<TypedParam, JOB_PARAMS_MAX>) =
+            self.call(Procedure::DOMAIN_GET_JOB_STATS, &(domain.clone(), flags)).await?;
+        Ok(JobStats::from_params(JobType::from_code(job), TypedParams(params.0)))
     }
 
     /// Aborts the job under way. The call that started it fails with
@@ -231,10 +227,6 @@ impl Connection {
     /// of the guest, to be resumed later.
     pub async fn pause_postcopy(&self, domain: &Domain) -> Result<()> {
         const POSTCOPY: u32 = 1;
-        self.nothing(
-            Procedure::DOMAIN_ABORT_JOB_FLAGS,
-            &(domain.clone(), POSTCOPY),
-        )
-        .await
+        self.nothing(Procedure::DOMAIN_ABORT_JOB_FLAGS, &(domain.clone(), POSTCOPY)).await
     }
 }

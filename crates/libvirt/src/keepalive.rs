@@ -25,10 +25,7 @@ pub struct KeepAlive {
 
 impl Default for KeepAlive {
     fn default() -> Self {
-        Self {
-            interval: Duration::from_secs(5),
-            count: 5,
-        }
+        Self { interval: Duration::from_secs(5), count: 5 }
     }
 }
 
@@ -58,10 +55,7 @@ pub(crate) fn received(shared: &Shared, header: &Header) -> Result<(), ProtocolE
             Ok(())
         }
         PONG => Ok(()),
-        other => Err(ProtocolError::new(
-            format!("unknown keep-alive message {other}"),
-            "frame header",
-        )),
+        other => Err(ProtocolError::new(format!("unknown keep-alive message {other}"), "frame header")),
     }
 }
 

@@ -50,8 +50,7 @@ pub mod xdr;
 pub use connection::{Access, ConnectOptions, Connection, KeepAlive, Version};
 pub use domain::{Domain, DomainFilter, DomainState};
 pub use error::{
-    Error, ErrorCode, ErrorLevel, ErrorWire, LibvirtError, ProtocolError, Result, TransportError,
-    TransportFault,
+    Error, ErrorCode, ErrorLevel, ErrorWire, LibvirtError, ProtocolError, Result, TransportError, TransportFault,
 };
 pub use events::{Event, EventKind, EventStream, Incoming};
 pub use job::JobStats;

@@ -38,10 +38,7 @@ pub struct Backoff {
 
 impl Default for Backoff {
     fn default() -> Self {
-        Self {
-            first: Duration::from_secs(1),
-            longest: Duration::from_secs(60),
-        }
+        Self { first: Duration::from_secs(1), longest: Duration::from_secs(60) }
     }
 }
 
@@ -66,11 +63,7 @@ pub struct LinkOptions {
 
 impl Default for LinkOptions {
     fn default() -> Self {
-        Self {
-            connect: ConnectOptions::default(),
-            backoff: Backoff::default(),
-            events: EventKind::ALL.to_vec(),
-        }
+        Self { connect: ConnectOptions::default(), backoff: Backoff::default(), events: EventKind::ALL.to_vec() }
     }
 }
 
@@ -158,14 +151,7 @@ impl Link {
             stop: stop.clone(),
         };
         tokio::spawn(keeper.run());
-        Self {
-            inner: Arc::new(Inner {
-                current,
-                state,
-                events,
-                stop,
-            }),
-        }
+        Self { inner: Arc::new(Inner { current, state, events, stop }) }
     }
 
     /// The present connection, or at once the reason why there is none.
@@ -225,11 +211,7 @@ impl Keeper {
         if let Ok(connection) = old {
             connection.close().await;
         }
-        self.state.send_replace(LinkState::Down {
-            since: Instant::now(),
-            reason: stopped,
-            retry_in: Duration::MAX,
-        });
+        self.state.send_replace(LinkState::Down { since: Instant::now(), reason: stopped, retry_in: Duration::MAX });
     }
 
     async fn keep(&self) {
@@ -262,11 +244,7 @@ impl Keeper {
             failures += 1;
             let pause = self.options.backoff.pause(failures);
             let _ = self.current.send_replace(Err(reason.clone()));
-            self.state.send_replace(LinkState::Down {
-                since: down_since,
-                reason,
-                retry_in: pause,
-            });
+            self.state.send_replace(LinkState::Down { since: down_since, reason, retry_in: pause });
             tokio::time::sleep(pause).await;
         }
     }
@@ -288,6 +266,108 @@ impl Keeper {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    use crate::events::{Event, Lifecycle, Suspended};
+    use crate::testing::{Behaviour, FakeHost, FakeServer};
+
+    /// A link to a server in memory, for a paused clock.
+    fn link_to(server: &Arc<FakeServer>) -> Link {
+        let (server, options) = (Arc::clone(server), LinkOptions::default());
+        let connect = options.connect.clone();
+        let connector: Connector = Box::new(move |events| {
+            let (server, connect) = (Arc::clone(&server), connect.clone());
+            Box::pin(async move {
+                let (read, write) = tokio::io::split(server.connect());
+                let wire = crate::transport::Wire::new(read, write);
+                Connection::greet(wire, "qemu:///system", &connect, events).await
+            })
+        });
+        Link::start_with(connector, options)
+    }
+
+    fn server() -> Arc<FakeServer> {
+        Arc::new(FakeServer::in_memory(FakeHost::with_vms("h1", 1)))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_lost_connection_is_rebuilt_with_growing_pauses_and_says_so() {
+        let server = server();
+        let link = link_to(&server);
+        let mut state = link.state();
+        assert_eq!(link.up().await.unwrap().hostname().await.unwrap(), "h1");
+        server.behave(Behaviour::HangsUp);
+        server.cut_all();
+        let mut pauses = Vec::new();
+        while pauses.len() < 8 {
+            state.changed().await.unwrap();
+            if let LinkState::Down { retry_in, .. } = &*state.borrow_and_update() {
+                pauses.push(retry_in.as_secs());
+            }
+        }
+        assert_eq!(pauses, [1, 2, 4, 8, 16, 32, 60, 60]);
+        let error = link.connection().unwrap_err();
+        assert!(error.to_string().contains("closed the connection"), "{error}");
+        server.behave(Behaviour::Normal);
+        assert_eq!(link.up().await.unwrap().hostname().await.unwrap(), "h1");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_published_pause_is_the_real_one() {
+        let server = server();
+        let link = link_to(&server);
+        link.up().await.unwrap();
+        server.cut_all();
+        let mut state = link.state();
+        let down = state.wait_for(|s| matches!(s, LinkState::Down { .. })).await;
+        assert!(down.is_ok());
+        drop(down);
+        let before = Instant::now();
+        link.up().await.unwrap();
+        assert_eq!(before.elapsed().as_secs(), 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn calls_on_a_link_that_is_down_fail_at_once_with_the_reason() {
+        let server = server();
+        server.behave(Behaviour::HangsUp);
+        let link = link_to(&server);
+        let mut state = link.state();
+        let down = state.wait_for(|s| matches!(s, LinkState::Down { .. })).await;
+        drop(down);
+        let before = Instant::now();
+        assert!(link.connection().unwrap_err().is_connection_lost());
+        assert_eq!(before.elapsed(), Duration::ZERO);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn events_go_on_after_a_break_and_the_break_is_told() {
+        let server = server();
+        let link = link_to(&server);
+        let mut events = link.events();
+        let host = link.up().await.unwrap();
+        let event = Event::Lifecycle {
+            domain: host.domain_by_name("h1-vm000").await.unwrap(),
+            change: Lifecycle::Suspended(Suspended::Paused),
+        };
+        server.emit(&event);
+        assert_eq!(events.next().await, Some(Incoming::Event(event.clone())));
+        server.cut_all();
+        assert!(matches!(events.next().await, Some(Incoming::Interrupted(_))));
+        server.emit(&event);
+        assert_eq!(events.next().await, Some(Incoming::Event(event)));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_link_that_is_dropped_ends_its_connection() {
+        let server = server();
+        let link = link_to(&server);
+        link.up().await.unwrap();
+        let mut state = link.state();
+        drop(link);
+        let stopped = state.wait_for(|s| matches!(s, LinkState::Down { retry_in: Duration::MAX, .. }));
+        assert!(stopped.await.is_ok());
+        server.until(|s| s.connected() == 0).await;
+    }
 
     #[test]
     fn pauses_double_up_to_a_minute() {

@@ -226,10 +226,7 @@ impl Connection {
             Cookie::default(),
             flags.bits(),
         );
-        let _cookie: Cookie = self
-            .within(deadline)
-            .call(Procedure::DOMAIN_MIGRATE_PERFORM3_PARAMS, &arguments)
-            .await?;
+        let _cookie: Cookie = self.within(deadline).call(Procedure::DOMAIN_MIGRATE_PERFORM3_PARAMS, &arguments).await?;
         Ok(())
     }
 
@@ -241,14 +238,8 @@ impl Connection {
         params: &MigrateParams,
         flags: MigrateFlags,
     ) -> Result<(String, MigrationCookie)> {
-        let arguments = (
-            domain.clone(),
-            List(params.to_params()) as Params,
-            flags.bits(),
-        );
-        let (cookie, xml): (Cookie, String) = self
-            .call(Procedure::DOMAIN_MIGRATE_BEGIN3_PARAMS, &arguments)
-            .await?;
+        let arguments = (domain.clone(), List(params.to_params()) as Params, flags.bits());
+        let (cookie, xml): (Cookie, String) = self.call(Procedure::DOMAIN_MIGRATE_BEGIN3_PARAMS, &arguments).await?;
         Ok((xml, MigrationCookie(cookie.0)))
     }
 
@@ -260,14 +251,9 @@ impl Connection {
         cookie: &MigrationCookie,
         flags: MigrateFlags,
     ) -> Result<(Option<String>, MigrationCookie)> {
-        let arguments = (
-            List(params.to_params()) as Params,
-            Opaque(cookie.0.clone()) as Cookie,
-            flags.bits(),
-        );
-        let (cookie, uri): (Cookie, Option<String>) = self
-            .call(Procedure::DOMAIN_MIGRATE_PREPARE3_PARAMS, &arguments)
-            .await?;
+        let arguments = (List(params.to_params()) as Params, Opaque(cookie.0.clone()) as Cookie, flags.bits());
+        let (cookie, uri): (Cookie, Option<String>) =
+            self.call(Procedure::DOMAIN_MIGRATE_PREPARE3_PARAMS, &arguments).await?;
         Ok((uri, MigrationCookie(cookie.0)))
     }
 
@@ -289,10 +275,7 @@ impl Connection {
             Opaque(cookie.0.clone()) as Cookie,
             flags.bits(),
         );
-        let cookie: Cookie = self
-            .within(deadline)
-            .call(Procedure::DOMAIN_MIGRATE_PERFORM3_PARAMS, &arguments)
-            .await?;
+        let cookie: Cookie = self.within(deadline).call(Procedure::DOMAIN_MIGRATE_PERFORM3_PARAMS, &arguments).await?;
         Ok(MigrationCookie(cookie.0))
     }
 
@@ -304,15 +287,10 @@ impl Connection {
         flags: MigrateFlags,
         outcome: MigrationOutcome,
     ) -> Result<(Domain, MigrationCookie)> {
-        let arguments = (
-            List(params.to_params()) as Params,
-            Opaque(cookie.0.clone()) as Cookie,
-            flags.bits(),
-            outcome.cancelled(),
-        );
-        let (domain, cookie): (Domain, Cookie) = self
-            .call(Procedure::DOMAIN_MIGRATE_FINISH3_PARAMS, &arguments)
-            .await?;
+        let arguments =
+            (List(params.to_params()) as Params, Opaque(cookie.0.clone()) as Cookie, flags.bits(), outcome.cancelled());
+        let (domain, cookie): (Domain, Cookie) =
+            self.call(Procedure::DOMAIN_MIGRATE_FINISH3_PARAMS, &arguments).await?;
         Ok((domain, MigrationCookie(cookie.0)))
     }
 
@@ -332,51 +310,29 @@ impl Connection {
             flags.bits(),
             outcome.cancelled(),
         );
-        self.nothing(Procedure::DOMAIN_MIGRATE_CONFIRM3_PARAMS, &arguments)
-            .await
+        self.nothing(Procedure::DOMAIN_MIGRATE_CONFIRM3_PARAMS, &arguments).await
     }
 
     /// Changes the speed limit of the migration under way (and of later ones), in MiB per second.
     pub async fn set_migration_max_speed(&self, domain: &Domain, mib_s: u64) -> Result<()> {
-        self.nothing(
-            Procedure::DOMAIN_MIGRATE_SET_MAX_SPEED,
-            &(domain.clone(), mib_s, 0u32),
-        )
-        .await
+        self.nothing(Procedure::DOMAIN_MIGRATE_SET_MAX_SPEED, &(domain.clone(), mib_s, 0u32)).await
     }
 
     /// The speed limit, in MiB per second.
     pub async fn migration_max_speed(&self, domain: &Domain) -> Result<u64> {
-        self.call(
-            Procedure::DOMAIN_MIGRATE_GET_MAX_SPEED,
-            &(domain.clone(), 0u32),
-        )
-        .await
+        self.call(Procedure::DOMAIN_MIGRATE_GET_MAX_SPEED, &(domain.clone(), 0u32)).await
     }
 
     /// Changes the downtime that the migration under way may cause (whole milliseconds). A higher one
     /// lets a stuck migration end.
-    pub async fn set_migration_max_downtime(
-        &self,
-        domain: &Domain,
-        downtime: Duration,
-    ) -> Result<()> {
+    pub async fn set_migration_max_downtime(&self, domain: &Domain, downtime: Duration) -> Result<()> {
         let ms = u64::try_from(downtime.as_millis()).unwrap_or(u64::MAX);
-        self.nothing(
-            Procedure::DOMAIN_MIGRATE_SET_MAX_DOWNTIME,
-            &(domain.clone(), ms, 0u32),
-        )
-        .await
+        self.nothing(Procedure::DOMAIN_MIGRATE_SET_MAX_DOWNTIME, &(domain.clone(), ms, 0u32)).await
     }
 
     /// The downtime that a migration may cause.
     pub async fn migration_max_downtime(&self, domain: &Domain) -> Result<Duration> {
-        let ms: u64 = self
-            .call(
-                Procedure::DOMAIN_MIGRATE_GET_MAX_DOWNTIME,
-                &(domain.clone(), 0u32),
-            )
-            .await?;
+        let ms: u64 = self.call(Procedure::DOMAIN_MIGRATE_GET_MAX_DOWNTIME, &(domain.clone(), 0u32)).await?;
         Ok(Duration::from_millis(ms))
     }
 
@@ -384,10 +340,6 @@ impl Connection {
     /// destination at once and fetches the rest. From here on the death of either side or of the
     /// network loses the guest.
     pub async fn start_post_copy(&self, domain: &Domain) -> Result<()> {
-        self.nothing(
-            Procedure::DOMAIN_MIGRATE_START_POST_COPY,
-            &(domain.clone(), 0u32),
-        )
-        .await
+        self.nothing(Procedure::DOMAIN_MIGRATE_START_POST_COPY, &(domain.clone(), 0u32)).await
     }
 }

@@ -215,12 +215,8 @@ impl Connection {
     pub async fn node_info(&self) -> Result<NodeInfo> {
         let wire: NodeInfoWire = self.call(Procedure::NODE_GET_INFO, &Void).await?;
         let count = |n: i32, what: &str| {
-            u32::try_from(n).map_err(|_| {
-                Error::Protocol(ProtocolError::new(
-                    format!("{n} {what}"),
-                    "payload of node_get_info",
-                ))
-            })
+            u32::try_from(n)
+                .map_err(|_| Error::Protocol(ProtocolError::new(format!("{n} {what}"), "payload of node_get_info")))
         };
         Ok(NodeInfo {
             model: wire.model.0,
@@ -239,10 +235,7 @@ impl Connection {
         const ALL_CPUS: i32 = -1;
         let counters = self
             .node_counters(&self.session.cpu_fields, |fields| {
-                (
-                    Procedure::NODE_GET_CPU_STATS,
-                    (ALL_CPUS, fields as i32, 0u32),
-                )
+                (Procedure::NODE_GET_CPU_STATS, (ALL_CPUS, fields as i32, 0u32))
             })
             .await?;
         let mut stats = NodeCpuStats::default();
@@ -265,10 +258,7 @@ impl Connection {
         const ALL_CELLS: i32 = -1;
         let counters = self
             .node_counters(&self.session.memory_fields, |fields| {
-                (
-                    Procedure::NODE_GET_MEMORY_STATS,
-                    (fields as i32, ALL_CELLS, 0u32),
-                )
+                (Procedure::NODE_GET_MEMORY_STATS, (fields as i32, ALL_CELLS, 0u32))
             })
             .await?;
         let mut stats = NodeMemoryStats::default();
@@ -306,27 +296,12 @@ impl Connection {
 
     /// Free pages of the given sizes (KiB, like 4 and 2048) in the NUMA cells
     /// `first_cell .. first_cell + cells`: for each cell, one count per size.
-    pub async fn node_free_pages(
-        &self,
-        page_sizes_kib: &[u32],
-        first_cell: u32,
-        cells: u32,
-    ) -> Result<Vec<Vec<u64>>> {
+    pub async fn node_free_pages(&self, page_sizes_kib: &[u32], first_cell: u32, cells: u32) -> Result<Vec<Vec<u64>>> {
         const MAX: usize = 1024;
-        let arguments = (
-            List::<u32, MAX>(page_sizes_kib.to_vec()),
-            i32::try_from(first_cell).unwrap_or(i32::MAX),
-            cells,
-            0u32,
-        );
-        let counts: List<u64, MAX> = self
-            .call(Procedure::NODE_GET_FREE_PAGES, &arguments)
-            .await?;
-        Ok(counts
-            .0
-            .chunks(page_sizes_kib.len().max(1))
-            .map(<[u64]>::to_vec)
-            .collect())
+        let arguments =
+            (List::<u32, MAX>(page_sizes_kib.to_vec()), i32::try_from(first_cell).unwrap_or(i32::MAX), cells, 0u32);
+        let counts: List<u64, MAX> = self.call(Procedure::NODE_GET_FREE_PAGES, &arguments).await?;
+        Ok(counts.0.chunks(page_sizes_kib.len().max(1)).map(<[u64]>::to_vec).collect())
     }
 
     /// What the host and its emulators can do, as XML: CPU model, NUMA, guest types.
@@ -336,34 +311,18 @@ impl Connection {
 
     /// What guests of one emulator can have, as XML: CPU models, devices.
     pub async fn domain_capabilities(&self, of: &Hypervisor) -> Result<String> {
-        self.call(
-            Procedure::CONNECT_GET_DOMAIN_CAPABILITIES,
-            &(of.to_wire(), 0u32),
-        )
-        .await
+        self.call(Procedure::CONNECT_GET_DOMAIN_CAPABILITIES, &(of.to_wire(), 0u32)).await
     }
 
     /// Whether a guest with the CPU described by `cpu_xml` (a `<cpu>` element) can run here.
-    pub async fn compare_hypervisor_cpu(
-        &self,
-        of: &Hypervisor,
-        cpu_xml: &str,
-    ) -> Result<CpuComparison> {
-        let code: i32 = self
-            .call(
-                Procedure::CONNECT_COMPARE_HYPERVISOR_CPU,
-                &(of.to_wire(), cpu_xml.to_owned(), 0u32),
-            )
-            .await?;
+    pub async fn compare_hypervisor_cpu(&self, of: &Hypervisor, cpu_xml: &str) -> Result<CpuComparison> {
+        let code: i32 =
+            self.call(Procedure::CONNECT_COMPARE_HYPERVISOR_CPU, &(of.to_wire(), cpu_xml.to_owned(), 0u32)).await?;
         Ok(CpuComparison::from_code(code))
     }
 
     /// The best CPU, as XML, that runs on all hosts whose CPUs are described.
-    pub async fn baseline_hypervisor_cpu(
-        &self,
-        of: &Hypervisor,
-        cpu_xmls: &[String],
-    ) -> Result<String> {
+    pub async fn baseline_hypervisor_cpu(&self, of: &Hypervisor, cpu_xmls: &[String]) -> Result<String> {
         self.call(
             Procedure::CONNECT_BASELINE_HYPERVISOR_CPU,
             &(of.to_wire(), List::<String, 256>(cpu_xmls.to_vec()), 0u32),
@@ -373,28 +332,19 @@ impl Connection {
 
     /// A device of the host, as XML.
     pub async fn node_device_xml(&self, name: &str) -> Result<String> {
-        self.call(
-            Procedure::NODE_DEVICE_GET_XML_DESC,
-            &(name.to_owned(), 0u32),
-        )
-        .await
+        self.call(Procedure::NODE_DEVICE_GET_XML_DESC, &(name.to_owned(), 0u32)).await
     }
 
     /// Sends the host to sleep for `duration` (at least 60 s, whole seconds), after which its clock
     /// wakes it. The connection dies with it.
     pub async fn suspend_node(&self, target: SleepTarget, duration: Duration) -> Result<()> {
-        self.nothing(
-            Procedure::NODE_SUSPEND_FOR_DURATION,
-            &(target as u32, duration.as_secs(), 0u32),
-        )
-        .await
+        self.nothing(Procedure::NODE_SUSPEND_FOR_DURATION, &(target as u32, duration.as_secs(), 0u32)).await
     }
 
     /// All virtual networks, active or not.
     pub async fn networks(&self) -> Result<Vec<Network>> {
-        let (list, _): (List<Network, LIST_MAX>, u32) = self
-            .call(Procedure::CONNECT_LIST_ALL_NETWORKS, &(1i32, 0u32))
-            .await?;
+        let (list, _): (List<Network, LIST_MAX>, u32) =
+            self.call(Procedure::CONNECT_LIST_ALL_NETWORKS, &(1i32, 0u32)).await?;
         Ok(list.0)
     }
 
@@ -406,15 +356,13 @@ impl Connection {
 
     /// A network's definition, as XML.
     pub async fn network_xml(&self, network: &Network) -> Result<String> {
-        self.call(Procedure::NETWORK_GET_XML_DESC, &(network.clone(), 0u32))
-            .await
+        self.call(Procedure::NETWORK_GET_XML_DESC, &(network.clone(), 0u32)).await
     }
 
     /// All storage pools, active or not.
     pub async fn storage_pools(&self) -> Result<Vec<StoragePool>> {
-        let (list, _): (List<StoragePool, LIST_MAX>, u32) = self
-            .call(Procedure::CONNECT_LIST_ALL_STORAGE_POOLS, &(1i32, 0u32))
-            .await?;
+        let (list, _): (List<StoragePool, LIST_MAX>, u32) =
+            self.call(Procedure::CONNECT_LIST_ALL_STORAGE_POOLS, &(1i32, 0u32)).await?;
         Ok(list.0)
     }
 
@@ -438,27 +386,14 @@ impl Connection {
 
     /// A pool's definition, as XML.
     pub async fn storage_pool_xml(&self, pool: &StoragePool) -> Result<String> {
-        self.call(Procedure::STORAGE_POOL_GET_XML_DESC, &(pool.clone(), 0u32))
-            .await
+        self.call(Procedure::STORAGE_POOL_GET_XML_DESC, &(pool.clone(), 0u32)).await
     }
 }
 
 impl Hypervisor {
     #[allow(clippy::type_complexity)]
-    fn to_wire(
-        &self,
-    ) -> (
-        Option<String>,
-        Option<String>,
-        Option<String>,
-        Option<String>,
-    ) {
-        (
-            self.emulator.clone(),
-            self.arch.clone(),
-            self.machine.clone(),
-            self.virt_type.clone(),
-        )
+    fn to_wire(&self) -> (Option<String>, Option<String>, Option<String>, Option<String>) {
+        (self.emulator.clone(), self.arch.clone(), self.machine.clone(), self.virt_type.clone())
     }
 }
 

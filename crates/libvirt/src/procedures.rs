@@ -90,10 +90,7 @@ procedures! {
 impl Procedure {
     /// The procedure with this number, if it is one of ours.
     pub fn by_number(number: i32) -> Option<Procedure> {
-        Self::ALL
-            .binary_search_by_key(&number, |p| p.number)
-            .ok()
-            .map(|at| Self::ALL[at])
+        Self::ALL.binary_search_by_key(&number, |p| p.number).ok().map(|at| Self::ALL[at])
     }
 }
 
@@ -116,11 +113,7 @@ mod tests {
 
     #[test]
     fn the_table_is_sorted_without_duplicates_so_that_it_can_be_searched() {
-        assert!(
-            Procedure::ALL
-                .windows(2)
-                .all(|w| w[0].number < w[1].number)
-        );
+        assert!(Procedure::ALL.windows(2).all(|w| w[0].number < w[1].number));
         for procedure in Procedure::ALL {
             assert_eq!(Procedure::by_number(procedure.number), Some(*procedure));
         }

@@ -158,10 +158,7 @@ impl VcpuTotals {
     }
 
     fn sum(&self, of: impl Fn(&VcpuStats) -> Option<u64>) -> Option<u64> {
-        self.each
-            .iter()
-            .filter_map(of)
-            .reduce(|sum, ns| sum.saturating_add(ns))
+        self.each.iter().filter_map(of).reduce(|sum, ns| sum.saturating_add(ns))
     }
 }
 
@@ -295,17 +292,9 @@ impl Connection {
                 BusyVms::Wait => 0,
             };
         let only: List<Domain, { crate::domain::LIST_MAX }> = List(request.only.clone());
-        let records: List<StatsRecordWire, STATS_MAX> = self
-            .call(
-                Procedure::CONNECT_GET_ALL_DOMAIN_STATS,
-                &(only, request.groups.0, flags),
-            )
-            .await?;
-        Ok(records
-            .0
-            .into_iter()
-            .map(|r| DomainStats::from_params(r.dom, r.params.0))
-            .collect())
+        let records: List<StatsRecordWire, STATS_MAX> =
+            self.call(Procedure::CONNECT_GET_ALL_DOMAIN_STATS, &(only, request.groups.0, flags)).await?;
+        Ok(records.0.into_iter().map(|r| DomainStats::from_params(r.dom, r.params.0)).collect())
     }
 }
 
@@ -325,15 +314,8 @@ impl DomainStats {
             other: TypedParams::default(),
         };
         let mut state: (Option<i32>, i32) = (None, 0);
-        let mut rate: (Option<i32>, DirtyRate) = (
-            None,
-            DirtyRate {
-                status: DirtyRateStatus::Unstarted,
-                start_s: None,
-                period_s: None,
-                bytes_per_s: None,
-            },
-        );
+        let mut rate: (Option<i32>, DirtyRate) =
+            (None, DirtyRate { status: DirtyRateStatus::Unstarted, start_s: None, period_s: None, bytes_per_s: None });
         let mut vcpus = Numbered::<VcpuStats>::default();
         let mut nets = Numbered::<NetStats>::default();
         let mut blocks = Numbered::<BlockStats>::default();
@@ -362,10 +344,9 @@ impl DomainStats {
                     "calc_status" => set(&mut rate.0, small()),
                     "calc_start_time" => set(&mut rate.1.start_s, value.as_i64()),
                     "calc_period" => set(&mut rate.1.period_s, value.as_u64()),
-                    "megabytes_per_second" => set(
-                        &mut rate.1.bytes_per_s,
-                        value.as_u64().map(|mib| mib.saturating_mul(KIB * KIB)),
-                    ),
+                    "megabytes_per_second" => {
+                        set(&mut rate.1.bytes_per_s, value.as_u64().map(|mib| mib.saturating_mul(KIB * KIB)))
+                    }
                     _ => false,
                 },
                 _ => false,
@@ -375,10 +356,7 @@ impl DomainStats {
             }
         }
         stats.state = state.0.map(|code| DomainState::from_codes(code, state.1));
-        stats.dirty_rate = rate.0.map(|code| DirtyRate {
-            status: DirtyRateStatus::from_code(code),
-            ..rate.1
-        });
+        stats.dirty_rate = rate.0.map(|code| DirtyRate { status: DirtyRateStatus::from_code(code), ..rate.1 });
         stats.vcpu.each = vcpus.into_vec(|vcpu, index| vcpu.index = index);
         stats.nets = nets.into_vec(|net, index| net.index = index);
         stats.blocks = blocks.into_vec(|block, index| block.index = index);
@@ -478,21 +456,14 @@ impl BalloonStats {
 impl VcpuStats {
     fn take(&mut self, field: &str, value: &Value) -> bool {
         match field {
-            "state" => set(
-                &mut self.state,
-                value
-                    .as_i64()
-                    .and_then(|n| i32::try_from(n).ok())
-                    .map(VcpuState::from_code),
-            ),
+            "state" => {
+                set(&mut self.state, value.as_i64().and_then(|n| i32::try_from(n).ok()).map(VcpuState::from_code))
+            }
             "time" => set(&mut self.time_ns, value.as_u64()),
             "wait" => set(&mut self.wait_ns, value.as_u64()),
             "delay" => set(&mut self.delay_ns, value.as_u64()),
             // libvirt says yes or no as text here.
-            "halted" => set(
-                &mut self.halted,
-                value.as_bool().or(value.as_str().map(|text| text == "yes")),
-            ),
+            "halted" => set(&mut self.halted, value.as_bool().or(value.as_str().map(|text| text == "yes"))),
             _ => false,
         }
     }
@@ -547,18 +518,11 @@ mod tests {
     use uuid::Uuid;
 
     fn vm() -> Domain {
-        Domain {
-            name: "vm1".into(),
-            uuid: Uuid::from_u128(1),
-            id: Some(1),
-        }
+        Domain { name: "vm1".into(), uuid: Uuid::from_u128(1), id: Some(1) }
     }
 
     fn stats(params: &[(&str, Value)]) -> DomainStats {
-        let params = params
-            .iter()
-            .map(|(f, v)| TypedParam::new(*f, v.clone()))
-            .collect();
+        let params = params.iter().map(|(f, v)| TypedParam::new(*f, v.clone())).collect();
         DomainStats::from_params(vm(), params)
     }
 
@@ -580,10 +544,7 @@ mod tests {
             ("dirtyrate.megabytes_per_second", Value::Long(24)),
             ("perf.cmt", Value::Ulong(9)),
         ]);
-        assert_eq!(
-            stats.state,
-            Some(DomainState::Running(RunningReason::Migrated))
-        );
+        assert_eq!(stats.state, Some(DomainState::Running(RunningReason::Migrated)));
         assert_eq!(stats.cpu.total_ns, Some(12));
         assert_eq!(stats.balloon.current_bytes, Some(128 << 20));
         assert_eq!(stats.balloon.last_update_s, Some(1_700_000_000));
@@ -591,10 +552,7 @@ mod tests {
         assert_eq!(stats.vcpu.wait_ns(), None);
         assert_eq!((stats.nets[0].index, stats.nets[0].rx.bytes), (1, Some(7)));
         assert_eq!(stats.blocks[0].name.as_deref(), Some("vda"));
-        assert_eq!(
-            stats.dirty_rate.and_then(|r| r.bytes_per_s),
-            Some(24 << 20)
-        );
+        assert_eq!(stats.dirty_rate.and_then(|r| r.bytes_per_s), Some(24 << 20));
         assert_eq!(stats.other.u64("perf.cmt"), Some(9));
         assert_eq!(stats.other.0.len(), 1);
     }

@@ -105,10 +105,7 @@ xdr_struct! {
 impl TypedParam {
     /// Pairs a name with a value.
     pub fn new(field: impl Into<String>, value: Value) -> Self {
-        Self {
-            field: field.into(),
-            value,
-        }
+        Self { field: field.into(), value }
     }
 }
 

@@ -201,19 +201,12 @@ impl FromStr for Uri {
     type Err = UriError;
 
     fn from_str(text: &str) -> Result<Self, UriError> {
-        let bad = |wrong: String, instead: &str| UriError {
-            uri: text.to_owned(),
-            wrong,
-            instead: instead.to_owned(),
-        };
+        let bad = |wrong: String, instead: &str| UriError { uri: text.to_owned(), wrong, instead: instead.to_owned() };
         if text.is_empty() {
             return Err(bad("it is empty".into(), EXAMPLE));
         }
         if let Some(c) = text.chars().find(|c| c.is_whitespace() || c.is_control()) {
-            return Err(bad(
-                format!("it contains {c:?}"),
-                "write a space inside a value as %20",
-            ));
+            return Err(bad(format!("it contains {c:?}"), "write a space inside a value as %20"));
         }
         let Some((scheme, rest)) = text.split_once("://") else {
             return Err(bad("there is no \"://\"".into(), EXAMPLE));
@@ -222,15 +215,8 @@ impl FromStr for Uri {
             None => (scheme, None),
             Some((driver, transport)) => (driver, Some(transport)),
         };
-        if driver.is_empty()
-            || !driver
-                .chars()
-                .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit())
-        {
-            return Err(bad(
-                format!("{driver:?} is no driver"),
-                "begin with qemu, as in qemu+tls://HOST/system",
-            ));
+        if driver.is_empty() || !driver.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit()) {
+            return Err(bad(format!("{driver:?} is no driver"), "begin with qemu, as in qemu+tls://HOST/system"));
         }
         if rest.contains('#') {
             return Err(bad("it has a fragment (#)".into(), "leave that part out"));
@@ -245,16 +231,10 @@ impl FromStr for Uri {
         };
         if path.is_empty() && (driver == "qemu" || driver == "test") {
             let path = if driver == "qemu" { "system" } else { "default" };
-            return Err(bad(
-                "the path is missing".into(),
-                &format!("write {scheme}://{authority}/{path}"),
-            ));
+            return Err(bad("the path is missing".into(), &format!("write {scheme}://{authority}/{path}")));
         }
         if driver == "qemu" && !matches!(path, "/system" | "/session" | "/embed") {
-            return Err(bad(
-                format!("qemu has no {path:?}"),
-                &format!("write {scheme}://{authority}/system"),
-            ));
+            return Err(bad(format!("qemu has no {path:?}"), &format!("write {scheme}://{authority}/system")));
         }
         let path = unescape(path).map_err(|wrong| bad(wrong, "write % itself as %25"))?;
 
@@ -268,9 +248,7 @@ impl FromStr for Uri {
         if let Some(host) = &host {
             check_host(host).map_err(|wrong| bad(wrong, EXAMPLE))?;
         }
-        let user = user
-            .map(|u| unescape(u).map_err(|wrong| bad(wrong, EXAMPLE)))
-            .transpose()?;
+        let user = user.map(|u| unescape(u).map_err(|wrong| bad(wrong, EXAMPLE))).transpose()?;
         if let Some(user) = &user
             && (user.is_empty() || user.starts_with('-') || user.contains(':'))
         {
@@ -300,10 +278,7 @@ impl FromStr for Uri {
                 "0" => Verify::Always,
                 "1" => Verify::Never,
                 other => {
-                    return Err(bad(
-                        format!("no_verify={other}"),
-                        "write no_verify=1, or leave it out",
-                    ));
+                    return Err(bad(format!("no_verify={other}"), "write no_verify=1, or leave it out"));
                 }
             },
         };
@@ -330,20 +305,14 @@ impl FromStr for Uri {
                 Transport::Unix { socket }
             }
             "tcp" => Transport::Tcp,
-            "tls" => Transport::Tls(TlsOptions {
-                pkipath: parameters.take("pkipath").map(PathBuf::from),
-                verify,
-            }),
+            "tls" => Transport::Tls(TlsOptions { pkipath: parameters.take("pkipath").map(PathBuf::from), verify }),
             "ssh" => {
                 let proxy = match parameters.take("proxy").as_deref() {
                     None | Some("auto") => SshProxy::Auto,
                     Some("netcat") => SshProxy::Netcat,
                     Some("native") => SshProxy::Native,
                     Some(other) => {
-                        return Err(bad(
-                            format!("proxy={other}"),
-                            "write proxy=auto, proxy=netcat or proxy=native",
-                        ));
+                        return Err(bad(format!("proxy={other}"), "write proxy=auto, proxy=netcat or proxy=native"));
                     }
                 };
                 if proxy == SshProxy::Native && socket.is_some() {
@@ -375,23 +344,14 @@ impl FromStr for Uri {
                 ));
             }
             other => {
-                return Err(bad(
-                    format!("there is no transport {other:?}"),
-                    "write +unix, +ssh, +tls or +tcp",
-                ));
+                return Err(bad(format!("there is no transport {other:?}"), "write +unix, +ssh, +tls or +tcp"));
             }
         };
         if host.is_none() && !matches!(transport, Transport::Unix { .. }) {
-            return Err(bad(
-                "the host is missing".into(),
-                &format!("write {scheme}://HOST{path}"),
-            ));
+            return Err(bad("the host is missing".into(), &format!("write {scheme}://HOST{path}")));
         }
         if user.is_some() && !matches!(transport, Transport::Ssh(_)) {
-            return Err(bad(
-                "only ssh knows users".into(),
-                "leave USER@ out, or write +ssh",
-            ));
+            return Err(bad("only ssh knows users".into(), "leave USER@ out, or write +ssh"));
         }
         if port.is_some() && matches!(transport, Transport::Unix { .. }) {
             return Err(bad("a Unix socket has no port".into(), "leave it out"));
@@ -436,9 +396,7 @@ fn split_port(text: &str) -> Result<(&str, Option<u16>), String> {
         match text.split_once(':') {
             None => (text, None),
             Some((_, port)) if port.contains(':') => {
-                return Err(format!(
-                    "{text:?} looks like an IPv6 address, which needs brackets: [{text}]"
-                ));
+                return Err(format!("{text:?} looks like an IPv6 address, which needs brackets: [{text}]"));
             }
             Some((host, port)) => (host, Some(port)),
         }

@@ -87,10 +87,7 @@ impl<'a> Decoder<'a> {
 
     /// An error at the present offset.
     pub fn error(&self, what: impl Into<String>) -> XdrError {
-        XdrError {
-            what: what.into(),
-            offset: self.at,
-        }
+        XdrError { what: what.into(), offset: self.at }
     }
 
     /// Fails if bytes are left over: a reply longer than its type is not the reply we asked for.
@@ -103,14 +100,10 @@ impl<'a> Decoder<'a> {
 
     /// Reads exactly `n` bytes and their padding.
     pub fn fixed(&mut self, n: usize, what: &str) -> Result<&'a [u8], XdrError> {
-        let with_padding = n
-            .checked_add(padding(n))
-            .ok_or_else(|| self.error(format!("{what} of impossible length {n}")))?;
+        let with_padding =
+            n.checked_add(padding(n)).ok_or_else(|| self.error(format!("{what} of impossible length {n}")))?;
         if with_padding > self.remaining() {
-            return Err(self.error(format!(
-                "{what} needs {with_padding} bytes, only {} are left",
-                self.remaining()
-            )));
+            return Err(self.error(format!("{what} needs {with_padding} bytes, only {} are left", self.remaining())));
         }
         let value = &self.all[self.at..self.at + n];
         self.at += with_padding;
@@ -161,9 +154,7 @@ macro_rules! number {
             }
 
             fn decode(input: &mut Decoder<'_>) -> Result<Self, XdrError> {
-                Ok(Self::from_be_bytes(
-                    input.array::<$size>(stringify!($type))?,
-                ))
+                Ok(Self::from_be_bytes(input.array::<$size>(stringify!($type))?))
             }
         }
     };
@@ -245,10 +236,7 @@ impl<T: Xdr, const MAX: usize> Xdr for List<T, MAX> {
             return Err(input.error(format!("list of {n} values, at most {MAX} are allowed")));
         }
         if n > input.remaining() / T::MIN_SIZE {
-            return Err(input.error(format!(
-                "list of {n} values cannot fit in the {} bytes left",
-                input.remaining()
-            )));
+            return Err(input.error(format!("list of {n} values cannot fit in the {} bytes left", input.remaining())));
         }
         let mut values = Vec::with_capacity(n);
         for _ in 0..n {
@@ -390,16 +378,7 @@ mod tests {
         assert!(from_bytes::<Option<u32>>(&to_bytes(&2u32)).is_err());
     }
 
-    type Everything = (
-        i32,
-        u64,
-        f64,
-        String,
-        Option<String>,
-        List<i64, 64>,
-        Opaque<64>,
-        Uuid,
-    );
+    type Everything = (i32, u64, f64, String, Option<String>, List<i64, 64>, Opaque<64>, Uuid);
 
     proptest! {
         #[test]

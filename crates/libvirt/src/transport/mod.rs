@@ -26,11 +26,7 @@ impl Wire {
         read: impl AsyncRead + Send + Unpin + 'static,
         write: impl AsyncWrite + Send + Unpin + 'static,
     ) -> Self {
-        Self {
-            read: Box::new(read),
-            write: Box::new(write),
-            child: None,
-        }
+        Self { read: Box::new(read), write: Box::new(write), child: None }
     }
 }
 
@@ -59,8 +55,5 @@ pub(crate) fn hangs(uri: &Uri, seconds: f64) -> Error {
             "is the host up, does a firewall drop the packets, is it really libvirt's port?"
         }
     };
-    Error::transport(
-        TransportFault::Hangs,
-        format!("no answer from {} within {seconds:.0} s; {advice}", uri.place()),
-    )
+    Error::transport(TransportFault::Hangs, format!("no answer from {} within {seconds:.0} s; {advice}", uri.place()))
 }

@@ -29,11 +29,7 @@ pub(crate) struct Child {
 impl Child {
     /// Why the connection ended, from ssh's last words and exit code; `None` if it says nothing.
     pub(crate) async fn explain(mut self) -> Option<Error> {
-        let code = tokio::time::timeout(LAST_WORDS, self.process.wait())
-            .await
-            .ok()?
-            .ok()?
-            .code();
+        let code = tokio::time::timeout(LAST_WORDS, self.process.wait()).await.ok()?.ok()?.code();
         let _ = tokio::time::timeout(LAST_WORDS, &mut self.stderr).await;
         let said = self.said.lock().unwrap_or_else(PoisonError::into_inner).clone();
         explain(&self.place, &self.command, code, &String::from_utf8_lossy(&said))
@@ -75,13 +71,7 @@ pub(super) fn connect(uri: &Uri, options: &SshOptions, access: Access) -> Result
         }
     });
     let mut wire = Wire::new(stdout, stdin);
-    wire.child = Some(Child {
-        process,
-        stderr,
-        said,
-        place: uri.place(),
-        command: program.to_owned(),
-    });
+    wire.child = Some(Child { process, stderr, said, place: uri.place(), command: program.to_owned() });
     Ok(wire)
 }
 
@@ -131,10 +121,7 @@ fn script(uri: &Uri, options: &SshOptions, access: Access) -> String {
                     _ => "\"/var/run/libvirt",
                 };
                 let suffix = access.socket_suffix();
-                format!(
-                    "{folder}/libvirt-sock{suffix}\" {folder}/virt{}d-sock{suffix}\"",
-                    uri.driver()
-                )
+                format!("{folder}/libvirt-sock{suffix}\" {folder}/virt{}d-sock{suffix}\"", uri.driver())
             }
         };
         // Some netcats need -q 0 to end with their input.
@@ -149,9 +136,7 @@ fn script(uri: &Uri, options: &SshOptions, access: Access) -> String {
         SshProxy::Netcat => netcat,
         // virt-ssh-helper cannot be told a socket.
         SshProxy::Auto if options.socket.is_some() => netcat,
-        SshProxy::Auto => format!(
-            "if command -v virt-ssh-helper >/dev/null 2>&1; then {native}; else {netcat}; fi"
-        ),
+        SshProxy::Auto => format!("if command -v virt-ssh-helper >/dev/null 2>&1; then {native}; else {netcat}; fi"),
     }
 }
 
@@ -166,11 +151,7 @@ fn quote_option(path: &Path) -> String {
 }
 
 fn explain(place: &str, command: &str, code: Option<i32>, said: &str) -> Option<Error> {
-    let last = said
-        .lines()
-        .map(str::trim)
-        .rfind(|line| !line.is_empty())
-        .unwrap_or("it said nothing");
+    let last = said.lines().map(str::trim).rfind(|line| !line.is_empty()).unwrap_or("it said nothing");
     let has = |text: &str| said.contains(text);
     let (kind, what) = if has("REMOTE HOST IDENTIFICATION HAS CHANGED") {
         (
@@ -202,25 +183,13 @@ fn explain(place: &str, command: &str, code: Option<i32>, said: &str) -> Option<
             format!("ssh finds no address for {place}; check the spelling, DNS or ssh's configuration"),
         )
     } else if has("Connection refused") {
-        (
-            TransportFault::Refused,
-            format!("{place} refused the ssh connection; does sshd run there, on that port?"),
-        )
+        (TransportFault::Refused, format!("{place} refused the ssh connection; does sshd run there, on that port?"))
     } else if has("Connection timed out") || has("Operation timed out") {
-        (
-            TransportFault::Hangs,
-            format!("{place} does not answer ssh; is the host up, is there a firewall?"),
-        )
+        (TransportFault::Hangs, format!("{place} does not answer ssh; is the host up, is there a firewall?"))
     } else if has("No route to host") || has("Network is unreachable") {
-        (
-            TransportFault::Unreachable,
-            format!("there is no way to {place}; is the host up and routed?"),
-        )
+        (TransportFault::Unreachable, format!("there is no way to {place}; is the host up and routed?"))
     } else if has("cannot connect to '") && !has("Permission denied") {
-        (
-            TransportFault::Socket,
-            format!("on {place} no libvirt daemon listens; start it ({last})"),
-        )
+        (TransportFault::Socket, format!("on {place} no libvirt daemon listens; start it ({last})"))
     } else if has("Permission denied") {
         (
             TransportFault::Socket,
@@ -272,8 +241,23 @@ mod tests {
     fn ssh_is_asked_for_no_terminal_no_questions_and_the_given_key() {
         let arguments = arguments_of("qemu+ssh://root@h1:2222/system?keyfile=/k&known_hosts=/h");
         let expected = [
-            "-T", "-e", "none", "-o", "BatchMode=yes", "-p", "2222", "-l", "root", "-i", "/k", "-o",
-            "IdentitiesOnly=yes", "-o", "UserKnownHostsFile=\"/h\"", "--", "h1",
+            "-T",
+            "-e",
+            "none",
+            "-o",
+            "BatchMode=yes",
+            "-p",
+            "2222",
+            "-l",
+            "root",
+            "-i",
+            "/k",
+            "-o",
+            "IdentitiesOnly=yes",
+            "-o",
+            "UserKnownHostsFile=\"/h\"",
+            "--",
+            "h1",
         ];
         assert_eq!(arguments[..expected.len()], expected);
         assert_eq!(arguments.len(), expected.len() + 1);
@@ -287,21 +271,15 @@ mod tests {
         assert!(helper < netcat, "{script}");
         assert!(script.starts_with("sh -c '"), "{script}");
         assert!(!arguments_of("qemu+ssh://h1/system?proxy=native").pop().unwrap().contains("-U"));
-        assert!(
-            !arguments_of("qemu+ssh://h1/system?proxy=netcat").pop().unwrap().contains("helper")
-        );
+        assert!(!arguments_of("qemu+ssh://h1/system?proxy=netcat").pop().unwrap().contains("helper"));
     }
 
     #[test]
     fn quotes_in_a_parameter_cannot_leave_their_word() {
-        let script = arguments_of("qemu+ssh://h1/system?proxy=netcat&netcat=nc'%3breboot")
-            .pop()
-            .unwrap();
+        let script = arguments_of("qemu+ssh://h1/system?proxy=netcat&netcat=nc'%3breboot").pop().unwrap();
         // Run what the far side would run, with `exec` and friends replaced by an echo.
-        let inner = std::process::Command::new("sh")
-            .args(["-c", &script.replacen("sh -c", "printf %s", 1)])
-            .output()
-            .unwrap();
+        let inner =
+            std::process::Command::new("sh").args(["-c", &script.replacen("sh -c", "printf %s", 1)]).output().unwrap();
         let inner = String::from_utf8(inner.stdout).unwrap();
         assert!(inner.contains("exec 'nc'\\'';reboot' $q"), "{inner}");
     }

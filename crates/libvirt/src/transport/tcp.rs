@@ -25,9 +25,7 @@ pub(super) async fn connect(uri: &Uri) -> Result<TcpStream> {
         match TcpStream::connect(address).await {
             Ok(stream) => {
                 // Calls are small and answered one by one; waiting for more to send costs 40 ms.
-                stream
-                    .set_nodelay(true)
-                    .map_err(|e| Error::transport(TransportFault::Other, e.to_string()))?;
+                stream.set_nodelay(true).map_err(|e| Error::transport(TransportFault::Other, e.to_string()))?;
                 return Ok(stream);
             }
             Err(error) => last = Some(error),
@@ -52,19 +50,14 @@ pub(super) async fn connect(uri: &Uri) -> Result<TcpStream> {
                 TransportFault::Hangs,
                 format!("{place} does not answer; is the host up, is there a firewall?"),
             ),
-            _ => Error::transport(
-                TransportFault::Other,
-                format!("cannot connect to {place}: {error}"),
-            ),
+            _ => Error::transport(TransportFault::Other, format!("cannot connect to {place}: {error}")),
         },
     })
 }
 
 fn listen_advice(uri: &Uri) -> &'static str {
     match uri.transport() {
-        Transport::Tls(_) => {
-            "does the daemon listen for TLS there (systemctl start libvirtd-tls.socket)?"
-        }
+        Transport::Tls(_) => "does the daemon listen for TLS there (systemctl start libvirtd-tls.socket)?",
         _ => "does the daemon listen for TCP there (systemctl start libvirtd-tcp.socket)?",
     }
 }

@@ -31,10 +31,7 @@ pub(super) async fn connect(uri: &Uri, options: &TlsOptions) -> Result<Wire> {
         )
     })?;
     let stream = tcp::connect(uri).await?;
-    let mut stream = TlsConnector::from(Arc::new(config))
-        .connect(name, stream)
-        .await
-        .map_err(|e| explain(uri, &e))?;
+    let mut stream = TlsConnector::from(Arc::new(config)).connect(name, stream).await.map_err(|e| explain(uri, &e))?;
     let mut verdict = [0];
     match stream.read_exact(&mut verdict).await {
         Ok(_) if verdict == [1] => {}
@@ -96,9 +93,7 @@ fn client_config(options: &TlsOptions) -> Result<ClientConfig> {
             }
             builder.with_root_certificates(roots)
         }
-        Verify::Never => builder
-            .dangerous()
-            .with_custom_certificate_verifier(Arc::new(AnyServer(provider()))),
+        Verify::Never => builder.dangerous().with_custom_certificate_verifier(Arc::new(AnyServer(provider()))),
     };
     if !files.required && !files.cert.exists() && !files.key.exists() {
         // The daemon decides whether it lets clients in without one.
@@ -110,11 +105,7 @@ fn client_config(options: &TlsOptions) -> Result<ClientConfig> {
     builder.with_client_auth_cert(chain, key).map_err(|e| {
         Error::transport(
             TransportFault::Certificate,
-            format!(
-                "{} and {} do not go together: {e}",
-                files.cert.display(),
-                files.key.display()
-            ),
+            format!("{} and {} do not go together: {e}", files.cert.display(), files.key.display()),
         )
     })
 }
@@ -182,8 +173,7 @@ fn explain(uri: &Uri, error: &std::io::Error) -> Error {
                 CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
                     format!("the certificate of {place} is not valid yet; check the clocks")
                 }
-                CertificateError::NotValidForName
-                | CertificateError::NotValidForNameContext { .. } => format!(
+                CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => format!(
                     "the certificate of {place} does not name {host:?}; use a name that it has, or \
                      issue one with {host} as subjectAltName (a common name alone does not count)"
                 ),
@@ -197,14 +187,10 @@ fn explain(uri: &Uri, error: &std::io::Error) -> Error {
                  client certificate signed by a CA it knows"
             ),
         ),
-        Some(rustls::Error::InvalidMessage(_)) => (
-            TransportFault::Tls,
-            format!("{place} does not speak TLS; is it the plain TCP port (write qemu+tcp)?"),
-        ),
-        Some(other) => (
-            TransportFault::Tls,
-            format!("the TLS handshake with {place} failed: {other}"),
-        ),
+        Some(rustls::Error::InvalidMessage(_)) => {
+            (TransportFault::Tls, format!("{place} does not speak TLS; is it the plain TCP port (write qemu+tcp)?"))
+        }
+        Some(other) => (TransportFault::Tls, format!("the TLS handshake with {place} failed: {other}")),
         None => (
             TransportFault::Tls,
             format!(

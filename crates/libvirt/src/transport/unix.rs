@@ -19,10 +19,7 @@ fn candidates(uri: &Uri, access: Access) -> Vec<PathBuf> {
         _ => PathBuf::from("/var/run/libvirt"),
     };
     let suffix = access.socket_suffix();
-    vec![
-        folder.join(format!("libvirt-sock{suffix}")),
-        folder.join(format!("virt{}d-sock{suffix}", uri.driver())),
-    ]
+    vec![folder.join(format!("libvirt-sock{suffix}")), folder.join(format!("virt{}d-sock{suffix}", uri.driver()))]
 }
 
 pub(super) async fn connect(uri: &Uri, socket: Option<&Path>, access: Access) -> Result<Wire> {
@@ -64,9 +61,6 @@ pub(super) async fn connect(uri: &Uri, socket: Option<&Path>, access: Access) ->
             TransportFault::Refused,
             format!("nobody listens on {path}; start the daemon (systemctl start libvirtd)"),
         ),
-        _ => Error::transport(
-            TransportFault::Other,
-            format!("cannot connect to {path}: {error}"),
-        ),
+        _ => Error::transport(TransportFault::Other, format!("cannot connect to {path}: {error}")),
     })
 }
