@@ -8,6 +8,7 @@
 //! The text format of each is its serde form as JSON; [`text`] adds the schema version and the
 //! errors with line and column.
 
+pub mod acting;
 pub mod figure;
 pub mod host;
 pub mod id;
@@ -21,6 +22,7 @@ pub mod time;
 pub mod units;
 pub mod vm;
 
+pub use acting::Acting;
 pub use figure::{Figure, Recent};
 pub use host::{CpuNeed, CpuVerdict, Host, HostState, Platform};
 pub use id::{HostIx, HostName, VmId, VmIx};
