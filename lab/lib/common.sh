@@ -99,6 +99,10 @@ need_host() {
 cmd_exec() {
     need_root
     (($#)) || die "exec needs a command"
+    if [[ $1 == --is-inside ]]; then
+        in_controller
+        return
+    fi
     controller_up
     exec nsenter --net="/run/netns/$CONTROLLER" -- "$@"
 }

@@ -7,9 +7,9 @@ set -uo pipefail
 hostname "$HOST_NAME"
 mount --make-rprivate /
 mount -t tmpfs -o mode=755 tmpfs /run
-mkdir -p /run/libvirt /run/lock /run/sshd
+mkdir -p /run/libvirt /run/lock /run/sshd /run/root
 for pair in lib:/var/lib/libvirt log:/var/log/libvirt cache:/var/cache/libvirt etc:/etc/libvirt \
-    machine-id:/etc/machine-id hostname:/etc/hostname hosts:/etc/hosts ssh/shadow:/etc/shadow; do
+    machine-id:/etc/machine-id hostname:/etc/hostname hosts:/etc/hosts ssh/shadow:/etc/shadow ssh/passwd:/etc/passwd; do
     from=$HOST_DIR/${pair%%:*} to=${pair#*:}
     if [[ -e $from && -e $to ]]; then mount --bind "$from" "$to"; fi
 done

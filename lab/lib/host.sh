@@ -92,6 +92,8 @@ ssh_configure() {
     done
     echo 'root:*:19000:0:99999:7:::' >"$d/ssh/shadow" # a locked root (CI images) would be refused by sshd
     chmod 600 "$d/ssh/shadow"
+    # a home of the host's own: the real root's ~/.bashrc would be read by every command over ssh
+    sed -E 's#^(root:[^:]*:0:0:[^:]*:)[^:]*:.*#\1/run/root:/bin/bash#' /etc/passwd >"$d/ssh/passwd"
     cp "$SSH_DIR/id.pub" "$d/ssh/authorized_keys"
     cat >"$d/ssh/common" <<-CONF
 		ListenAddress $(host_ip "$SSH_HOST")
@@ -165,8 +167,9 @@ cmd_uri() {
         case $how in
         '') echo "qemu+ssh://root@$ip/system?keyfile=$SSH_DIR/id&known_hosts=$SSH_DIR/known_hosts" ;;
         --nc) echo "qemu+ssh://root@$ip:2222/system?keyfile=$SSH_DIR/id&known_hosts=$SSH_DIR/known_hosts" ;;
+        --nc-virsh) echo "qemu+ssh://root@$ip:2222/system?keyfile=$SSH_DIR/id&command=$SSH_DIR/ssh&no_tty=1" ;;
         --virsh) echo "qemu+ssh://root@$ip/system?keyfile=$SSH_DIR/id&command=$SSH_DIR/ssh&no_tty=1" ;;
-        *) die "uri 2 takes --nc or --virsh" ;;
+        *) die "uri 2 takes --nc, --virsh or --nc-virsh" ;;
         esac
         ;;
     "$TLS_HOST") echo "qemu+tls://$ip/system?pkipath=$PKI_DIR/client" ;;
@@ -212,9 +215,9 @@ cmd_up() {
     local count=${1:-4} n t0=$EPOCHREALTIME
     is_number "$count" && ((count >= 1 && count <= MAX_HOSTS)) || die "up takes a number of hosts from 1 to $MAX_HOSTS"
     local complaints
+    lock_lab
     build_guest
     complaints=$(cmd_check) || die "the lab cannot run here: $complaints"
-    lock_lab
     down_everything
     rm -rf "$RUN"
     mkdir -p "$RUN/guests" "$RUN/shared/console"

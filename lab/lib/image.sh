@@ -57,7 +57,10 @@ kvm_obstacle() {
 
 # Boots the guest image under KVM and waits up to 20 s for its first line. The answer is kept.
 probe_kvm() {
-    local answer=$CACHE/kvm obstacle console=$CACHE/kvm-probe.log pid deadline
+    local answer=$CACHE/kvm obstacle console=$CACHE/kvm-probe.log pid deadline lock
+    [[ -f $answer ]] && return
+    exec {lock}>"$CACHE/kvm.lock"
+    flock "$lock" # guests may be started side by side: one probe for all
     [[ -f $answer ]] && return
     obstacle=$(kvm_obstacle)
     if [[ -n $obstacle ]]; then

@@ -86,14 +86,15 @@ forbid_service_starts() {
 
 apt_quiet() {
     local log=$ULM_LAB/install.log
-    DEBIAN_FRONTEND=noninteractive apt-get -q -y -o Dpkg::Use-Pty=0 -o DPkg::Lock::Timeout=120 "$@" >>"$log" 2>&1 ||
+    # the lock is ours, not that of anything a package starts
+    DEBIAN_FRONTEND=noninteractive apt-get -q -y -o Dpkg::Use-Pty=0 -o DPkg::Lock::Timeout=120 "$@" >>"$log" 2>&1 {LAB_LOCK}>&- ||
         die "apt-get $1 failed; the last lines of $log: $(tail -n 5 "$log" | tr '\n' ' ')"
 }
 
 cmd_install() {
     need_root
     local t0=$SECONDS suite=()
-    mkdir -p "$ULM_LAB"
+    lock_lab
     : >"$ULM_LAB/install.log"
     command -v apt-get >/dev/null || die "lab install knows Debian's apt only; install by hand: ${PKGS_VIRT[*]} ${PKGS_BASE[*]}"
     if all_installed "${PKGS_VIRT[@]}" "${PKGS_BASE[@]}" && (($(qemu_major || echo 0) >= QEMU_MIN)); then
