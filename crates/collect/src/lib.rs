@@ -14,7 +14,7 @@ pub mod memory;
 pub mod plausible;
 pub mod poll;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -47,7 +47,7 @@ impl Default for Settings {
 #[derive(Clone, Debug, Default)]
 pub struct Known {
     /// Hosts that an administrator took out.
-    pub maintenance: std::collections::BTreeSet<HostName>,
+    pub maintenance: BTreeSet<HostName>,
     /// The controller's own moves that have begun and are not settled.
     pub moves: BTreeMap<VmId, KnownMove>,
 }
@@ -108,9 +108,18 @@ impl Observer {
 
     /// One round: asks every host, waits for those that may be expected to answer, and puts together what is known.
     pub async fn round(&mut self, known: &Known, now: impl Fn() -> Time) -> Snapshot {
+        self.ask(known, now, |_| true).await
+    }
+
+    /// Asks only these hosts afresh, as before an effect; all others stand as they were last seen.
+    pub async fn look_again(&mut self, hosts: &BTreeSet<HostName>, known: &Known, now: impl Fn() -> Time) -> Snapshot {
+        self.ask(known, now, |host| hosts.contains(host)).await
+    }
+
+    async fn ask(&mut self, known: &Known, now: impl Fn() -> Time, wanted: impl Fn(&HostName) -> bool) -> Snapshot {
         let begun = Instant::now();
         let mut awaited = 0_usize;
-        for (name, watched) in &mut self.hosts {
+        for (name, watched) in self.hosts.iter_mut().filter(|(name, _)| wanted(name)) {
             if watched.polling {
                 continue;
             }

@@ -3,33 +3,19 @@
 //! Questions are answered from what the loop last published and from the store, without waiting for
 //! the loop. Orders are handed to the loop, which alone changes anything.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use tokio::sync::{mpsc, oneshot, watch};
 use ulm_decide::Decision;
+use ulm_drivers::Clock;
 use ulm_model::ledger::{Entry, MoveKey};
-use ulm_model::{HostName, Plan, PlanId, Snapshot};
+use ulm_model::{Acting, HostName, Plan};
 
 use crate::books::Books;
-use crate::fleet::Connector;
+use crate::fleet::{Connector, name_of};
+use crate::published::Published;
 use crate::order::{Order, OrderError, Refusal, Reply};
-use crate::view::{Accepted, Acting, HistoryQuery, HostTrial, LedgerQuery, PlanStatus, Series, Status, VmStatus};
-
-/// What the loop publishes after every round and every change.
-#[derive(Clone, Default)]
-pub struct Published {
-    /// The whole at a glance. `None` until the loop runs.
-    pub status: Option<Status>,
-    /// All VMs, by name.
-    pub vms: Vec<VmStatus>,
-    /// The last snapshot.
-    pub snapshot: Arc<Snapshot>,
-    /// The last decision. `None` until the first round has ended.
-    pub decision: Option<Arc<Decision>>,
-    /// Accepted plans since the daemon began.
-    pub plans: BTreeMap<PlanId, PlanStatus>,
-}
+use crate::view::{Accepted, HistoryQuery, HostTrial, LedgerQuery, PlanStatus, Series, Status, VmStatus};
 
 /// See the module's text. Cheap to clone.
 #[derive(Clone)]
@@ -38,6 +24,7 @@ pub struct Handle {
     pub(crate) published: watch::Receiver<Arc<Published>>,
     pub(crate) books: Arc<Books>,
     pub(crate) connector: Arc<dyn Connector>,
+    pub(crate) clock: Arc<dyn Clock>,
 }
 
 impl Handle {
@@ -53,13 +40,13 @@ impl Handle {
     }
 
     /// The whole at a glance.
-    pub fn status(&self) -> Result<Status, OrderError> {
-        self.published().status.clone().ok_or_else(starting)
+    pub fn status(&self) -> Status {
+        self.published().status(self.clock.now())
     }
 
     /// All VMs, by name.
     pub fn vms(&self) -> Vec<VmStatus> {
-        self.published().vms.clone()
+        self.published().vms()
     }
 
     /// The last decision: what would be done now and why, and why not the rest.
@@ -118,9 +105,11 @@ impl Handle {
         self.order(|reply| Order::Abort { vm: vm.map(str::to_owned), by: by.to_owned(), reply }).await
     }
 
-    /// Adds a host, named as it names itself unless a name is given; tells the name.
+    /// Adds a host, named as it names itself unless a name is given; tells the name. A host that cannot be reached is not added.
     pub async fn add_host(&self, uri: &str, name: Option<&str>, by: &str) -> Result<HostName, OrderError> {
-        let (uri, name, by) = (uri.to_owned(), name.map(str::to_owned), by.to_owned());
+        let trial = self.connector.trial(uri).await?;
+        let name = name.map_or_else(|| name_of(&trial.facts), HostName::from);
+        let (uri, by) = (uri.to_owned(), by.to_owned());
         self.order(|reply| Order::AddHost { uri, name, by, reply }).await
     }
 

@@ -4,9 +4,9 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use tokio::sync::oneshot;
 use ulm_model::ledger::MoveKey;
-use ulm_model::{HostName, Plan, Reason};
+use ulm_model::{Acting, HostName, Plan, Reason};
 
-use crate::view::{Accepted, Acting};
+use crate::view::Accepted;
 
 /// Sorts of refusal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -61,7 +61,7 @@ pub(crate) enum Order {
     Apply { plan: Plan, by: String, reply: Reply<Accepted> },
     Migrate { vm: String, host: HostName, by: String, reply: Reply<Accepted> },
     Abort { vm: Option<String>, by: String, reply: Reply<Vec<MoveKey>> },
-    AddHost { uri: String, name: Option<String>, by: String, reply: Reply<HostName> },
+    AddHost { uri: String, name: HostName, by: String, reply: Reply<HostName> },
     RemoveHost { name: HostName, by: String, reply: Reply<()> },
     SetMaintenance { name: HostName, on: bool, by: String, reply: Reply<()> },
 }

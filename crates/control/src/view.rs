@@ -6,21 +6,10 @@ use serde::{Deserialize, Serialize};
 use ulm_drivers::{HostFacts, JobProgress};
 use ulm_model::ledger::{MoveKey, Outcome};
 use ulm_model::{
-    Bytes, Doubt, Figure, Fixture, HostName, MilliCpu, PlanId, Reason, Share, StepId, Time, VmId, VmState,
+    Acting, Bytes, Doubt, Figure, Fixture, HostName, MilliCpu, PlanId, Reason, Share, StepId, Time, VmId, VmState,
 };
 
 use crate::phase::Phase;
-
-/// Whether the policy's plans are carried out. Off until somebody switches it on.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Acting {
-    /// The policy's plans are carried out.
-    On,
-    /// ULM watches and recommends.
-    #[default]
-    Off,
-}
 
 /// The whole at a glance.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -1,0 +1,364 @@
+//! Accepted plans and the moves that run: every ready step runs, and nothing else.
+//!
+//! A step is ready when all the steps that it waits for have ended with their VM on its target. A step
+//! that waits for one that came out otherwise is refused, and so are those that wait for it; all others
+//! go on. The executor makes no choices: which steps there are and what they wait for, the plan says.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex};
+
+use tokio::sync::{mpsc, watch};
+use ulm_collect::KnownMove;
+use ulm_model::ledger::{MoveKey, Outcome};
+use ulm_model::{Action, HostName, Plan, PlanId, Reason, Step, StepId, Time, VmId};
+
+use crate::act::{AbortSwitch, Act, End, Shared, Track};
+use crate::phase::Phase;
+use crate::view::{MoveStatus, PlanStatus, StepStatus};
+
+/// So many plans that are over are kept for those who follow them.
+const KEEP_PLANS: usize = 100;
+
+/// One move has come to its end.
+#[derive(Debug)]
+pub struct Done {
+    key: MoveKey,
+    end: End,
+}
+
+/// See the module's text.
+pub struct Executor {
+    runs: BTreeMap<PlanId, Run>,
+    /// In the order in which plans were accepted, for forgetting the oldest.
+    order: Vec<PlanId>,
+    open: BTreeMap<VmId, Open>,
+    done: mpsc::UnboundedSender<Done>,
+}
+
+struct Run {
+    plan: Plan,
+    by: String,
+    accepted_at: Time,
+    ends: BTreeMap<StepId, End>,
+}
+
+struct Open {
+    track: Shared,
+    abort: AbortSwitch,
+}
+
+/// A move that is about to begin: what [`Executor::begin`] hands to the one who knows the drivers.
+pub struct Begin {
+    /// What others will see of it.
+    pub track: Shared,
+    /// Where an abort will be asked for.
+    pub abort: watch::Receiver<Option<String>>,
+}
+
+impl Executor {
+    /// An executor without plans, and the channel on which moves tell that they have ended.
+    pub fn new() -> (Self, mpsc::UnboundedReceiver<Done>) {
+        let (done, dones) = mpsc::unbounded_channel();
+        (Executor { runs: BTreeMap::new(), order: Vec::new(), open: BTreeMap::new(), done }, dones)
+    }
+
+    /// Takes a plan on. The caller has checked it and has it in the ledger.
+    pub fn accept(&mut self, id: PlanId, plan: Plan, by: &str, at: Time) {
+        self.order.retain(|known| *known != id);
+        self.order.push(id.clone());
+        self.runs.insert(id, Run { plan, by: by.to_owned(), accepted_at: at, ends: BTreeMap::new() });
+        while self.order.len() > KEEP_PLANS {
+            let Some(over) = self.order.iter().position(|id| self.runs[id].is_over()) else { break };
+            self.runs.remove(&self.order.remove(over));
+        }
+    }
+
+    /// The steps that may begin now, in the order of plans and steps. Refuses on the way those that never can.
+    pub fn ready(&mut self) -> Vec<(MoveKey, Reason)> {
+        let mut ready = Vec::new();
+        let order = self.order.clone();
+        for id in order {
+            while let Some((step, reason)) = self.doomed(&id) {
+                self.runs.get_mut(&id).expect("ordered plans are kept").ends.insert(step, End::Refused(reason));
+            }
+            let run = &self.runs[&id];
+            for step in &run.plan.steps {
+                let key = key(&id, step);
+                let fulfilled = step.after.iter().all(|after| run.moved(*after));
+                if !run.ends.contains_key(&step.id) && fulfilled && !self.is_open(&key) {
+                    ready.push((key, step.because.clone()));
+                }
+            }
+        }
+        ready
+    }
+
+    /// A step that waits for one that did not succeed.
+    fn doomed(&self, id: &PlanId) -> Option<(StepId, Reason)> {
+        let run = &self.runs[id];
+        run.plan.steps.iter().filter(|step| !run.ends.contains_key(&step.id)).find_map(|step| {
+            let failed = step.after.iter().find(|after| run.ends.contains_key(after) && !run.moved(**after))?;
+            Some((step.id, Reason::PredecessorFailed { step: failed.0 }))
+        })
+    }
+
+    /// Whether some accepted step has neither begun nor been refused.
+    pub fn has_waiting(&self) -> bool {
+        self.order.iter().any(|id| {
+            let run = &self.runs[id];
+            run.plan.steps.iter().any(|step| !run.ends.contains_key(&step.id) && !self.is_open(&key(id, step)))
+        })
+    }
+
+    /// Refuses a step that was to begin.
+    pub fn refuse(&mut self, key: &MoveKey, reason: Reason) {
+        if let Some(run) = self.runs.get_mut(&key.plan) {
+            run.ends.insert(key.step, End::Refused(reason));
+        }
+    }
+
+    /// Refuses every step that has not begun; tells which.
+    pub fn refuse_waiting(&mut self, reason: &Reason) -> Vec<MoveKey> {
+        let mut refused = Vec::new();
+        for id in &self.order {
+            let run = &self.runs[id];
+            for step in &run.plan.steps {
+                let key = key(id, step);
+                if !run.ends.contains_key(&step.id) && !self.is_open(&key) {
+                    refused.push(key);
+                }
+            }
+        }
+        for key in &refused {
+            self.refuse(key, reason.clone());
+        }
+        refused
+    }
+
+    /// Opens a move. `None` when its VM has an open move already.
+    pub fn begin(&mut self, key: MoveKey, because: Reason, phase: Phase, since: Time) -> Option<Begin> {
+        if self.open.contains_key(&key.vm) {
+            return None;
+        }
+        let vm = key.vm;
+        let track = Arc::new(Mutex::new(Track { key, because, phase, since, progress: None, trouble: None }));
+        let (abort, asked) = watch::channel(None);
+        self.open.insert(vm, Open { track: track.clone(), abort });
+        Some(Begin { track, abort: asked })
+    }
+
+    /// Runs an opened move in the background; its end arrives on the channel.
+    pub fn run(&self, act: Act, how: How) {
+        let key = act.track.lock().expect("no holder of a track panics").key.clone();
+        let done = self.done.clone();
+        tokio::spawn(async move {
+            let end = match how {
+                How::Begin => act.carry_out().await,
+                How::TakeUp => act.take_up().await,
+            };
+            // When nobody listens the daemon is gone, and the ledger has it all.
+            let _ = done.send(Done { key, end });
+        });
+    }
+
+    /// Takes the end of a move in; tells which, and how it ended.
+    pub fn ended(&mut self, done: Done) -> (MoveKey, End) {
+        let Done { key, end } = done;
+        self.open.remove(&key.vm);
+        if let Some(run) = self.runs.get_mut(&key.plan) {
+            run.ends.insert(key.step, end.clone());
+        }
+        (key, end)
+    }
+
+    /// Asks for the moves of VMs to be aborted, by the VMs' ids; all when `None`. Tells which.
+    pub fn abort(&self, vm: Option<VmId>, by: &str) -> Vec<MoveKey> {
+        let wanted = self.open.iter().filter(|(id, _)| vm.is_none_or(|vm| vm == **id));
+        wanted
+            .map(|(_, open)| {
+                open.abort.send_replace(Some(by.to_owned()));
+                open.track.lock().expect("no holder of a track panics").key.clone()
+            })
+            .collect()
+    }
+
+    /// The open moves, for the observer.
+    pub fn known_moves(&self) -> BTreeMap<VmId, KnownMove> {
+        self.tracks()
+            .map(|track| (track.key.vm, KnownMove { from: track.key.from, to: track.key.to, since: track.since }))
+            .collect()
+    }
+
+    /// Whether any open move touches the host.
+    pub fn touches(&self, host: &HostName) -> bool {
+        self.tracks().any(|track| track.key.from == *host || track.key.to == *host)
+    }
+
+    /// Open moves and waiting steps, by VM name.
+    pub fn moves(&self) -> Vec<MoveStatus> {
+        let mut moves: Vec<MoveStatus> = self
+            .tracks()
+            .map(|track| MoveStatus {
+                key: track.key,
+                because: track.because,
+                phase: track.phase,
+                since: track.since,
+                progress: track.progress,
+                trouble: track.trouble,
+            })
+            .collect();
+        let open: BTreeSet<(PlanId, StepId)> = moves.iter().map(|m| (m.key.plan.clone(), m.key.step)).collect();
+        for (id, run) in &self.runs {
+            for step in run.plan.steps.iter().filter(|step| !run.ends.contains_key(&step.id)) {
+                if !open.contains(&(id.clone(), step.id)) {
+                    moves.push(MoveStatus {
+                        key: key(id, step),
+                        because: step.because.clone(),
+                        phase: Phase::Waiting,
+                        since: run.accepted_at,
+                        progress: None,
+                        trouble: None,
+                    });
+                }
+            }
+        }
+        moves.sort_by(|a, b| (&a.key.vm_name, a.key.vm).cmp(&(&b.key.vm_name, b.key.vm)));
+        moves
+    }
+
+    /// How the accepted plans are getting on.
+    pub fn plans(&self) -> BTreeMap<PlanId, PlanStatus> {
+        let tracks: BTreeMap<VmId, Track> = self.tracks().map(|track| (track.key.vm, track)).collect();
+        let status = |id: &PlanId, run: &Run| PlanStatus {
+            plan: id.clone(),
+            by: run.by.clone(),
+            steps: run.plan.steps.iter().map(|step| step_status(id, run, step, &tracks)).collect(),
+        };
+        self.runs.iter().map(|(id, run)| (id.clone(), status(id, run))).collect()
+    }
+
+    fn tracks(&self) -> impl Iterator<Item = Track> + '_ {
+        self.open.values().map(|open| open.track.lock().expect("no holder of a track panics").clone())
+    }
+
+    fn is_open(&self, key: &MoveKey) -> bool {
+        self.open.get(&key.vm).is_some_and(|open| open.track.lock().expect("no holder of a track panics").key == *key)
+    }
+}
+
+/// Whether a move is begun, or one that was begun before a restart is taken up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum How {
+    /// Begin it.
+    Begin,
+    /// Look it up in the hypervisors, and see it through if it runs.
+    TakeUp,
+}
+
+impl Run {
+    fn moved(&self, step: StepId) -> bool {
+        self.ends.get(&step) == Some(&End::Ended(Outcome::Moved))
+    }
+
+    fn is_over(&self) -> bool {
+        self.ends.len() == self.plan.steps.len()
+    }
+}
+
+/// The name of a step's attempt.
+pub fn key(plan: &PlanId, step: &Step) -> MoveKey {
+    let Action::Move { vm, vm_name, from, to } = &step.action;
+    MoveKey {
+        plan: plan.clone(),
+        step: step.id,
+        vm: *vm,
+        vm_name: vm_name.clone(),
+        from: from.clone(),
+        to: to.clone(),
+    }
+}
+
+fn step_status(id: &PlanId, run: &Run, step: &Step, tracks: &BTreeMap<VmId, Track>) -> StepStatus {
+    let key = key(id, step);
+    let track = tracks.get(&key.vm).filter(|track| track.key == key);
+    let (phase, outcome, refused) = match run.ends.get(&step.id) {
+        Some(End::Ended(outcome)) => (Phase::Ended, Some(outcome.clone()), None),
+        Some(End::Refused(reason)) => (Phase::Refused, None, Some(reason.clone())),
+        None => (track.map_or(Phase::Waiting, |track| track.phase), None, None),
+    };
+    StepStatus { step: step.id, key, phase, progress: track.and_then(|track| track.progress), outcome, refused }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ulm_model::HostName;
+
+    fn step(id: u32, after: &[u32]) -> Step {
+        let vm = VmId(uuid::Uuid::from_u128(u128::from(id)));
+        let (from, to) = (HostName::from("a"), HostName::from("b"));
+        let action = Action::Move { vm, vm_name: format!("vm{id}"), from, to };
+        let because = Reason::Asked { by: "a test".into() };
+        Step { id: StepId(id), action, after: after.iter().map(|&i| StepId(i)).collect(), because }
+    }
+
+    fn executor(steps: Vec<Step>) -> (Executor, PlanId) {
+        let (mut executor, _) = Executor::new();
+        let plan = Plan { parent: String::new(), made_at: Time(0), expires_at: Time(1), steps };
+        let id = plan.id();
+        executor.accept(id.clone(), plan, "a test", Time(0));
+        (executor, id)
+    }
+
+    fn ready_ids(executor: &mut Executor) -> Vec<u32> {
+        executor.ready().iter().map(|(key, _)| key.step.0).collect()
+    }
+
+    fn end(executor: &mut Executor, id: &PlanId, step: u32, end: End) {
+        let key = key(id, &executor.runs[id].plan.steps[step as usize].clone());
+        executor.ended(Done { key, end });
+    }
+
+    #[test]
+    fn every_ready_step_is_ready_whatever_stands_before_it_in_the_list() {
+        let (mut executor, _) = executor(vec![step(0, &[]), step(1, &[0]), step(2, &[]), step(3, &[2])]);
+        assert_eq!(ready_ids(&mut executor), [0, 2]);
+    }
+
+    #[test]
+    fn a_step_begins_only_after_all_it_waits_for_have_moved() {
+        let (mut executor, id) = executor(vec![step(0, &[]), step(1, &[]), step(2, &[0, 1])]);
+        end(&mut executor, &id, 0, End::Ended(Outcome::Moved));
+        assert_eq!(ready_ids(&mut executor), [1]);
+        end(&mut executor, &id, 1, End::Ended(Outcome::Moved));
+        assert_eq!(ready_ids(&mut executor), [2]);
+    }
+
+    #[test]
+    fn a_failed_step_takes_those_that_wait_for_it_along_and_no_others() {
+        let (mut executor, id) = executor(vec![step(0, &[]), step(1, &[0]), step(2, &[1]), step(3, &[])]);
+        end(&mut executor, &id, 0, End::Ended(Outcome::Stayed { error: "no".into() }));
+        assert_eq!(ready_ids(&mut executor), [3]);
+        let plan = &executor.plans()[&id];
+        assert_eq!(plan.steps[1].refused, Some(Reason::PredecessorFailed { step: 0 }));
+        assert_eq!(plan.steps[2].refused, Some(Reason::PredecessorFailed { step: 1 }));
+    }
+
+    #[test]
+    fn switching_off_refuses_all_that_has_not_begun_and_leaves_what_runs() {
+        let (mut executor, _) = executor(vec![step(0, &[]), step(1, &[])]);
+        let (first, because) = executor.ready().remove(0);
+        executor.begin(first, because, Phase::Waiting, Time(0)).expect("nothing is open yet");
+        let refused = executor.refuse_waiting(&Reason::Stopped {});
+        assert_eq!(refused.iter().map(|key| key.step.0).collect::<Vec<_>>(), [1]);
+        assert!(!executor.has_waiting() && executor.known_moves().len() == 1);
+    }
+
+    #[test]
+    fn a_vm_has_one_open_move_at_most() {
+        let (mut executor, _) = executor(vec![step(0, &[])]);
+        let (key, because) = executor.ready().remove(0);
+        assert!(executor.begin(key.clone(), because.clone(), Phase::Waiting, Time(0)).is_some());
+        assert!(executor.begin(key, because, Phase::Waiting, Time(0)).is_none());
+    }
+}
