@@ -139,8 +139,8 @@ impl Connection {
             Ok(Err(Error::Closed { reason })) => Err(Error::transport(
                 TransportFault::Other,
                 format!(
-                    "{} ended the conversation before it began ({reason}); is it a libvirt daemon, \
-                     and has it reached max_clients?",
+                    "{} ended the conversation before it began ({reason}); is it really libvirt's \
+                     port for this transport, and has the daemon reached max_clients?",
                     uri.place()
                 ),
             )),

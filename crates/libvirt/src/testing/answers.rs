@@ -20,7 +20,14 @@ pub(super) enum Effect {
 }
 
 /// The payload of a good answer, or an error; and what else happens.
-pub(super) type Outcome = (Result<Vec<u8>, ErrorWire>, Option<Effect>);
+pub(super) type Outcome = (Result<Vec<u8>, Refusal>, Option<Effect>);
+
+/// An error on its way to the client.
+pub(super) type Refusal = Box<ErrorWire>;
+
+pub(super) fn refusal(code: ErrorCode, domain: i32, message: impl Into<String>) -> Refusal {
+    Box::new(ErrorWire::new(code, domain, message))
+}
 
 const QEMU: i32 = 10;
 const RPC: i32 = 7;
@@ -33,7 +40,7 @@ pub(super) fn answer(host: &mut FakeHost, procedure: i32, payload: &[u8]) -> Out
         Ok(outcome) => outcome,
         Err(error) => {
             let text = format!("Unable to decode message payload: {error}");
-            (Err(ErrorWire::new(ErrorCode::RPC, RPC, text)), None)
+            (Err(refusal(ErrorCode::RPC, RPC, text)), None)
         }
     }
 }
@@ -45,7 +52,7 @@ fn answer_or_nonsense(host: &mut FakeHost, procedure: i32, payload: &[u8]) -> Re
     let mut effect = None;
     let Some(procedure) = Procedure::by_number(procedure) else {
         let text = format!("unknown procedure: {procedure}");
-        return Ok((Err(ErrorWire::new(ErrorCode::RPC, RPC, text)), None));
+        return Ok((Err(refusal(ErrorCode::RPC, RPC, text)), None));
     };
     let reply = match procedure {
         Procedure::AUTH_LIST => Ok(to_bytes(&List::<i32, 20>(host.auth.clone()))),
@@ -160,7 +167,7 @@ fn answer_or_nonsense(host: &mut FakeHost, procedure: i32, payload: &[u8]) -> Re
             let domain: Domain = read(payload)?;
             with_vm(host, &domain, |vm| match vm.job.take() {
                 Some(_) => Ok(Vec::new()),
-                None => Err(ErrorWire::new(
+                None => Err(refusal(
                     ErrorCode::OPERATION_INVALID,
                     QEMU,
                     "Requested operation is not valid: no job is active on the domain",
@@ -185,7 +192,7 @@ fn answer_or_nonsense(host: &mut FakeHost, procedure: i32, payload: &[u8]) -> Re
         | Procedure::DOMAIN_MIGRATE_SET_MAX_DOWNTIME
         | Procedure::DOMAIN_SET_MEMORY_STATS_PERIOD
         | Procedure::DOMAIN_START_DIRTY_RATE_CALC => Ok(Vec::new()),
-        other => Err(ErrorWire::new(
+        other => Err(refusal(
             ErrorCode::NO_SUPPORT,
             QEMU,
             format!("this function is not supported by the connection driver: {}", other.name),
@@ -204,16 +211,16 @@ fn counters(list: &[(&str, u64)]) -> Vec<u8> {
 fn with_vm(
     host: &mut FakeHost,
     domain: &Domain,
-    answer: impl FnOnce(&mut super::FakeVm) -> Result<Vec<u8>, ErrorWire>,
-) -> Result<Vec<u8>, ErrorWire> {
+    answer: impl FnOnce(&mut super::FakeVm) -> Result<Vec<u8>, Refusal>,
+) -> Result<Vec<u8>, Refusal> {
     match host.find(domain) {
         Some(vm) => answer(vm),
         None => Err(no_domain(&domain.name)),
     }
 }
 
-pub(super) fn no_domain(which: &str) -> ErrorWire {
-    ErrorWire::new(ErrorCode::NO_DOMAIN, QEMU, format!("Domain not found: no domain with matching name '{which}'"))
+pub(super) fn no_domain(which: &str) -> Refusal {
+    refusal(ErrorCode::NO_DOMAIN, QEMU, format!("Domain not found: no domain with matching name '{which}'"))
 }
 
 /// A job as QEMU's driver reports it in the middle of a migration.

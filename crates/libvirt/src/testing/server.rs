@@ -1,6 +1,6 @@
 //! The daemon itself: sockets, frames, and how it misbehaves.
 
-use super::answers::{self, Effect};
+use super::answers::{self, Effect, Refusal, refusal};
 use super::host::FakeHost;
 use crate::domain::Domain;
 use crate::error::{ErrorCode, ErrorWire};
@@ -332,8 +332,8 @@ impl Shared {
     }
 
     /// Moves a VM to a peer, with the events that libvirt sends.
-    fn migrate(&self, domain: &Domain, destination: &str) -> Result<(), ErrorWire> {
-        let fail = |text: &str| Err(ErrorWire::new(ErrorCode::SYSTEM_ERROR, 7, text));
+    fn migrate(&self, domain: &Domain, destination: &str) -> Result<(), Refusal> {
+        let fail = |text: &str| Err(refusal(ErrorCode::SYSTEM_ERROR, 7, text));
         let Some(peer) = self.state().peers.get(destination).and_then(Weak::upgrade) else {
             return fail(&format!("unable to connect to server at '{destination}': No route to host"));
         };
@@ -484,7 +484,7 @@ async fn respond(
 ) {
     let result = match answer {
         Some(Answer::Reply(payload)) => Ok(payload),
-        Some(Answer::Error(error)) => Err(error),
+        Some(Answer::Error(error)) => Err(Box::new(error)),
         Some(Answer::Never) => return std::future::pending().await,
         Some(Answer::Raw(bytes)) => {
             let _ = to_write.send(bytes);
@@ -503,7 +503,7 @@ async fn respond(
     };
     let (status, payload) = match result {
         Ok(payload) => (Status::Ok, payload),
-        Err(error) => (Status::Error, to_bytes(&error)),
+        Err(error) => (Status::Error, to_bytes(error.as_ref())),
     };
     let reply = Frame { header: Header { kind: Kind::Reply, status, ..frame.header }, payload };
     if let Ok(bytes) = reply.to_wire() {
@@ -511,7 +511,7 @@ async fn respond(
     }
 }
 
-fn usual(shared: &Shared, client: usize, frame: &Frame, cut: &CancellationToken) -> Result<Vec<u8>, ErrorWire> {
+fn usual(shared: &Shared, client: usize, frame: &Frame, cut: &CancellationToken) -> Result<Vec<u8>, Refusal> {
     let (result, effect) = answers::answer(&mut shared.state().host, frame.header.procedure, &frame.payload);
     match effect {
         None => {}

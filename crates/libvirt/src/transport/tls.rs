@@ -149,8 +149,8 @@ fn not_accepted(uri: &Uri, how: &str) -> Error {
     Error::transport(
         TransportFault::Certificate,
         format!(
-            "{} does not accept our client certificate ({how}); is it signed by the CA the daemon \
-             knows, and does tls_allowed_dn_list in its libvirtd.conf let it in?",
+            "{} does not accept our client certificate, or we sent none ({how}); is it signed \
+             by the CA the daemon knows, and does tls_allowed_dn_list in its libvirtd.conf let it in?",
             uri.place()
         ),
     )
@@ -194,8 +194,8 @@ fn explain(uri: &Uri, error: &std::io::Error) -> Error {
         None => (
             TransportFault::Tls,
             format!(
-                "the TLS handshake with {place} was cut off ({error}); does the daemon have a \
-                 server certificate, and is it libvirt's TLS port?"
+                "the TLS handshake with {place} was cut off ({error}); is it libvirt's TLS port (the \
+                 plain one needs qemu+tcp), and does the daemon have a server certificate?"
             ),
         ),
     };
