@@ -22,5 +22,7 @@
 //! ([`precopy`]) only the four basic operations are used, so that the result is the same on every machine.
 
 pub mod precopy;
+pub mod sustained;
 
 pub use precopy::{DirtyCurve, Pass, Precopy, PrecopyForecast, PrecopyInput, precopy};
+pub use sustained::{Gauge, Quantity, Sustained, mean, sustained};
