@@ -1,1 +1,25 @@
-//! The policy file: goals, thresholds, budgets, pins and exclusions.
+//! The policy file: thresholds, limits, capacity, pins and exclusions. One TOML file, with units in its values.
+//!
+//! ```
+//! use ulm_model::Share;
+//! let policy = ulm_policy::Policy::parse("[hotspot]\ncpu = \"80%\"\n", "ulm.toml").unwrap();
+//! assert_eq!(policy.hotspot.cpu, Share::percent(80));
+//! assert_eq!(policy.limits.moves, 4); // the rest stays at its default
+//!
+//! let wrong = ulm_policy::Policy::parse("[hotspot]\ncpu = 80\n", "ulm.toml").unwrap_err();
+//! assert_eq!(wrong.problems[0].line, 2);
+//! ```
+//!
+//! `example.toml` beside this crate's manifest documents every key and holds the defaults; a test keeps it so.
+//! Every problem of a file is told at once, each with its place, what would be right, and the nearest known key.
+
+mod policy;
+mod problem;
+mod read;
+mod values;
+
+pub use policy::{Hotspot, MoveBudget, Observe, Policy};
+pub use problem::{PolicyError, Problem};
+
+/// The documented example: every key with its default.
+pub const EXAMPLE: &str = include_str!("../example.toml");
