@@ -110,6 +110,11 @@ impl Executor {
         })
     }
 
+    /// Whether any move is open.
+    pub fn is_busy(&self) -> bool {
+        !self.open.is_empty()
+    }
+
     /// Refuses a step that was to begin.
     pub fn refuse(&mut self, key: &MoveKey, reason: Reason) {
         if let Some(run) = self.runs.get_mut(&key.plan) {

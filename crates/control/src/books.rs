@@ -1,0 +1,160 @@
+//! What the daemon writes down: state and ledger (nothing is begun without them), and the history (watching goes on without it).
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Mutex;
+
+use ulm_model::ledger::{Entry, Event};
+use ulm_model::{HostName, Snapshot, Time, VmId};
+use ulm_store::{Entity, Filter, History, LastMoves, Metric, Resolution, SeriesKey, Store, StoreError, Unit};
+
+use crate::journal::Journal;
+use crate::order::{OrderError, Refusal};
+use crate::published::Published;
+use crate::samples;
+use crate::view::{HistoryQuery, LedgerQuery, Series, SeriesPoint};
+
+/// Entries that a question without a limit gets.
+const ENTRIES: u32 = 100;
+
+/// See the module's text.
+pub struct Books {
+    store: Store,
+    history: History,
+    recording: Mutex<Recording>,
+}
+
+#[derive(Default)]
+struct Recording {
+    series: samples::Series,
+    /// The time of the last tick: older figures are in the history already.
+    last: Time,
+}
+
+impl Books {
+    /// Opens the books in a folder, and holds it against a second daemon.
+    pub fn open(folder: &Path) -> Result<Books, StoreError> {
+        Books::with(Store::open(folder)?)
+    }
+
+    /// Books that leave nothing behind, for demonstrations and tests.
+    pub fn in_memory() -> Result<Books, StoreError> {
+        Books::with(Store::in_memory()?)
+    }
+
+    fn with(store: Store) -> Result<Books, StoreError> {
+        let history = store.history()?;
+        Ok(Books { store, history, recording: Mutex::default() })
+    }
+
+    /// State and ledger.
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// What came of each VM's moves, for cool-downs.
+    pub fn last_moves(&self) -> Result<BTreeMap<VmId, LastMoves>, StoreError> {
+        self.store.last_moves()
+    }
+
+    /// Keeps a round's figures, and does a part of the upkeep that is due.
+    pub fn record(&self, snapshot: &Snapshot) -> Result<(), StoreError> {
+        let mut recording = self.recording.lock().expect("no recorder panics");
+        let last = recording.last;
+        let tick = recording.series.tick(snapshot, last, &self.history)?;
+        self.history.append(&tick)?;
+        recording.last = snapshot.taken_at;
+        self.history.maintain(snapshot.taken_at)?;
+        Ok(())
+    }
+
+    /// Entries of the ledger, newest first.
+    pub fn ledger(&self, query: &LedgerQuery) -> Result<Vec<Entry>, OrderError> {
+        let limit = query.limit.unwrap_or(ENTRIES);
+        let filter = Filter {
+            since: query.since,
+            until: query.until,
+            vm: query.vm.clone(),
+            host: query.host.clone(),
+            limit: query.plan.is_none().then_some(limit),
+            ..Filter::default()
+        };
+        let entries = self.store.entries(&filter).map_err(unavailable)?;
+        let of_plan = |entry: &Entry| query.plan.as_ref().is_none_or(|plan| plan_of(&entry.event).is_some_and(|id| id.starts_with(plan)));
+        Ok(entries.into_iter().filter(of_plan).take(limit as usize).collect())
+    }
+
+    /// Figures over time.
+    pub fn history(&self, query: &HistoryQuery, known: &Published) -> Result<Vec<Series>, OrderError> {
+        let (name, entity) = find(&query.of, known)?;
+        let metrics = match &query.metric {
+            None => Metric::ALL.to_vec(),
+            Some(name) => vec![Metric::from_name(name).ok_or_else(|| unknown_metric(name))?],
+        };
+        let resolution = Resolution::Auto { max_points: query.points.max(1) as usize };
+        let mut found = Vec::new();
+        for metric in metrics {
+            let key = SeriesKey { entity: entity.clone(), metric };
+            let points = self.history.range(&key, query.from, query.to, resolution).map_err(unavailable)?;
+            if points.is_empty() {
+                continue;
+            }
+            let point = |p: ulm_store::Point| SeriesPoint { at: p.at, mean: f64::from(p.mean), max: f64::from(p.max) };
+            found.push(Series {
+                of: name.clone(),
+                metric: metric.name().to_owned(),
+                unit: unit_name(metric.unit()).to_owned(),
+                points: points.into_iter().map(point).collect(),
+            });
+        }
+        Ok(found)
+    }
+}
+
+impl Journal for Books {
+    fn write(&self, at: Time, event: &Event) -> Result<u64, String> {
+        self.store.append(at, event).map_err(|error| error.to_string())
+    }
+}
+
+/// An error of the store, as the answer to an order.
+pub fn unavailable(error: StoreError) -> OrderError {
+    OrderError::new(Refusal::Unavailable, error.to_string())
+}
+
+fn plan_of(event: &Event) -> Option<&str> {
+    match event {
+        Event::PlanAccepted { plan, .. } | Event::PlanRefused { plan, .. } => Some(&plan.0),
+        other => ulm_store::move_of(other).map(|key| key.plan.0.as_str()),
+    }
+}
+
+/// A host or VM by name or UUID.
+fn find(wanted: &str, known: &Published) -> Result<(String, Entity), OrderError> {
+    let snapshot = &known.snapshot;
+    let host = HostName::from(wanted);
+    if known.uris.contains_key(&host) || snapshot.find_host(&host).is_some() {
+        return Ok((wanted.to_owned(), Entity::Host(host)));
+    }
+    let id = crate::orders::find_vm(snapshot, wanted)?;
+    Ok((snapshot.vm(id).name.clone(), Entity::Vm(snapshot.vm(id).id)))
+}
+
+fn unknown_metric(name: &str) -> OrderError {
+    let all: Vec<&str> = Metric::ALL.iter().map(|metric| metric.name()).collect();
+    OrderError::new(Refusal::Malformed, format!("there is no metric `{name}`; there are {}", all.join(", ")))
+}
+
+fn unit_name(unit: Unit) -> &'static str {
+    match unit {
+        Unit::MilliCpu => "mCPU",
+        Unit::Bytes => "bytes",
+        Unit::BytesPerSecond => "bytes/s",
+        Unit::Share => "1/10000",
+        Unit::Count => "count",
+        Unit::PerSecond => "1/s",
+        Unit::Milliseconds => "ms",
+        Unit::Mean => "mean",
+        Unit::HostNumber => "host number",
+    }
+}

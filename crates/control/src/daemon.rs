@@ -1,0 +1,562 @@
+//! The loop: observe, decide, check, act — and nothing flows backwards but facts.
+//!
+//! One task owns everything that changes. It takes orders, ends of moves and the clock's ticks one at
+//! a time; while a round of observation is under way, orders that need no fresh facts (switching off,
+//! aborting) are obeyed at once. Before any move begins, its two hosts are asked again and the checker
+//! judges that one step against what they say.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use thiserror::Error;
+use tokio::sync::{mpsc, watch};
+use tokio::time::{Instant, MissedTickBehavior, interval};
+use tokio_util::sync::CancellationToken;
+use ulm_collect::{Known, Observer};
+use ulm_decide::Decision;
+use ulm_drivers::{Clock, Driver};
+use ulm_model::ledger::{Event, MoveKey, Outcome};
+use ulm_model::{Acting, HostName, InFlight, Plan, Reason, Snapshot, Step, StepId, Time};
+use ulm_policy::Policy;
+use ulm_store::{Service, StoreError};
+
+use crate::act::{Act, End, MoveLimits};
+use crate::books::{Books, unavailable};
+use crate::executor::{Done, Executor, How};
+use crate::fleet::Connector;
+use crate::handle::Handle;
+use crate::journal::Journal;
+use crate::order::{Order, OrderError, Refusal};
+use crate::orders::{find_host, find_vm};
+use crate::phase::Phase;
+use crate::published::Published;
+use crate::view::{Accepted, RoundStatus};
+
+/// Orders that wait for the loop; more than a person can give at once.
+const ORDERS: usize = 64;
+
+/// While moves run, what is published is renewed so often.
+const RENEW: Duration = Duration::from_secs(1);
+
+/// Where the books are kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Keep {
+    /// In a folder.
+    Folder(PathBuf),
+    /// In memory: nothing is left behind.
+    Memory,
+}
+
+/// What a daemon is started with.
+pub struct Config {
+    /// Where the books are kept.
+    pub keep: Keep,
+    /// What the user wants.
+    pub policy: Policy,
+    /// Makes drivers.
+    pub connector: Arc<dyn Connector>,
+    /// Tells the time.
+    pub clock: Arc<dyn Clock>,
+    /// The daemon's version, for the ledger and the status.
+    pub version: String,
+}
+
+/// Why a daemon does not start: a sentence that says what is wrong and what to do.
+#[derive(Debug, Error)]
+pub enum StartError {
+    /// The books cannot be used.
+    #[error("{0}")]
+    Store(#[from] StoreError),
+    /// A host under care has a URI that no driver takes any more.
+    #[error("host {host}: {error}")]
+    Host {
+        /// Which host.
+        host: HostName,
+        /// What is wrong with it.
+        error: OrderError,
+    },
+}
+
+/// A daemon that is ready to run. See the module's text.
+pub struct Daemon {
+    observer: Observer,
+    orders: mpsc::Receiver<Order>,
+    dones: mpsc::UnboundedReceiver<Done>,
+    core: Core,
+    /// Orders that wait for the end of a round.
+    later: Vec<Order>,
+}
+
+/// Everything but the observer, so that orders can be obeyed while it is observing.
+struct Core {
+    books: Arc<Books>,
+    policy: Policy,
+    connector: Arc<dyn Connector>,
+    clock: Arc<dyn Clock>,
+    drivers: BTreeMap<HostName, Arc<dyn Driver>>,
+    maintenance: BTreeSet<HostName>,
+    executor: Executor,
+    /// Hosts that the ledger says are stuck, so that it says so once.
+    stuck: BTreeSet<HostName>,
+    published: Published,
+    out: watch::Sender<Arc<Published>>,
+    /// Troubles by what they are about: a new one replaces the old one, and success takes it away.
+    troubles: BTreeMap<&'static str, String>,
+}
+
+impl Daemon {
+    /// Opens the books, takes up the hosts under care, and tells the ledger that it starts. Nothing moves before [`Daemon::run`].
+    pub fn start(config: Config) -> Result<(Handle, Daemon), StartError> {
+        let Config { keep, policy, connector, clock, version } = config;
+        let books = Arc::new(match &keep {
+            Keep::Folder(folder) => Books::open(folder)?,
+            Keep::Memory => Books::in_memory()?,
+        });
+        let now = clock.now();
+        books.store().append(now, &Event::DaemonStarted { version: version.clone() })?;
+        let acting = books.store().acting()?;
+        let (executor, dones) = Executor::new();
+        let published = Published { version, started_at: now, acting, ..Published::default() };
+        let (out, seen) = watch::channel(Arc::new(published.clone()));
+        let (orders_in, orders) = mpsc::channel(ORDERS);
+        let mut core = Core {
+            books: books.clone(),
+            connector: connector.clone(),
+            clock: clock.clone(),
+            drivers: BTreeMap::new(),
+            maintenance: BTreeSet::new(),
+            executor,
+            stuck: BTreeSet::new(),
+            published,
+            out,
+            troubles: BTreeMap::new(),
+            policy,
+        };
+        let mut observer = Observer::new(core.observing());
+        for host in books.store().hosts()? {
+            let driver = connector
+                .connect(&host.name, &host.uri)
+                .map_err(|error| StartError::Host { host: host.name.clone(), error })?;
+            observer.watch(driver.clone());
+            if host.service == Service::Maintenance {
+                core.maintenance.insert(host.name.clone());
+            }
+            core.adopt(host.name, &host.uri, driver);
+        }
+        let handle = Handle { orders: orders_in, published: seen, books, connector, clock };
+        Ok((handle, Daemon { observer, orders, dones, core, later: Vec::new() }))
+    }
+
+    /// Runs until it is told to stop. Moves that run then go on by themselves; the next start finds them.
+    pub async fn run(mut self, stop: CancellationToken) {
+        self.core.take_up_open_moves();
+        self.core.publish();
+        let mut rounds = interval(self.core.policy.observe.interval);
+        rounds.set_missed_tick_behavior(MissedTickBehavior::Skip);
+        let mut renew = interval(RENEW);
+        renew.set_missed_tick_behavior(MissedTickBehavior::Skip);
+        loop {
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => break,
+                Some(done) = self.dones.recv() => self.core.take_end(done),
+                Some(order) = self.orders.recv() => self.obey(order).await,
+                _ = rounds.tick() => self.round().await,
+                _ = renew.tick(), if self.core.executor.is_busy() => {}
+            }
+            for order in std::mem::take(&mut self.later) {
+                self.obey(order).await;
+            }
+            self.begin_ready().await;
+            self.core.publish();
+        }
+        let now = self.core.clock.now();
+        if let Err(error) = self.core.books.store().append(now, &Event::DaemonStopped) {
+            tracing::error!(%error, "the ledger cannot be written");
+        }
+    }
+
+    /// One round: observe, write down, decide, accept.
+    async fn round(&mut self) {
+        let begun = Instant::now();
+        let snapshot = Arc::new(self.observe(None).await);
+        self.core.record(&snapshot);
+        let decision = self.core.decide(&snapshot);
+        self.core.note_stuck(&decision);
+        let plan = decision.plan.clone();
+        let number = self.core.published.round.map_or(1, |round| round.number + 1);
+        let (took, every) = (begun.elapsed(), self.core.policy.observe.interval);
+        self.core.published.round = Some(RoundStatus { number, at: snapshot.taken_at, took, every });
+        self.core.published.snapshot = snapshot;
+        self.core.published.decision = Some(Arc::new(decision));
+        // A plan that still has steps to begin is carried out before the policy makes another.
+        if self.core.published.acting == Acting::On && !plan.steps.is_empty() && !self.core.executor.has_waiting() {
+            // What cannot be written down is not begun; the trouble is in the status.
+            let _ = self.core.accept(plan, "policy");
+        }
+    }
+
+    /// Observes all hosts, or some, while orders that need no fresh facts are obeyed.
+    async fn observe(&mut self, hosts: Option<&BTreeSet<HostName>>) -> Snapshot {
+        let Daemon { observer, orders, dones, core, later } = self;
+        let known = Known { maintenance: core.maintenance.clone(), moves: core.executor.known_moves() };
+        let clock = core.clock.clone();
+        let now = move || clock.now();
+        let observing = async {
+            match hosts {
+                Some(hosts) => observer.look_again(hosts, &known, now).await,
+                None => observer.round(&known, now).await,
+            }
+        };
+        tokio::pin!(observing);
+        loop {
+            tokio::select! {
+                biased;
+                snapshot = &mut observing => return snapshot,
+                Some(done) = dones.recv() => core.take_end(done),
+                Some(order) = orders.recv() => later.extend(core.obey_at_once(order)),
+            }
+            core.publish();
+        }
+    }
+
+    /// Obeys an order, with fresh facts where it needs them.
+    async fn obey(&mut self, order: Order) {
+        match self.core.obey_at_once(order) {
+            None => {}
+            Some(Order::Apply { plan, by, reply }) => {
+                let _ = reply.send(self.apply(plan, &by).await);
+            }
+            Some(Order::Migrate { vm, host, by, reply }) => {
+                let _ = reply.send(self.migrate(&vm, &host, &by).await);
+            }
+            Some(Order::AddHost { uri, name, by, reply }) => {
+                let _ = reply.send(self.add_host(&uri, name, &by));
+            }
+            Some(Order::RemoveHost { name, by, reply }) => {
+                let _ = reply.send(self.remove_host(&name, &by));
+            }
+            Some(Order::SetActing { .. } | Order::Abort { .. } | Order::SetMaintenance { .. }) => {
+                unreachable!("these are obeyed at once")
+            }
+        }
+    }
+
+    async fn apply(&mut self, plan: Plan, by: &str) -> Result<Accepted, OrderError> {
+        let now = self.core.clock.now();
+        let refuse = |core: &Core, reason: Reason| {
+            core.tell(&Event::PlanRefused { plan: plan.id(), reason: reason.clone() });
+            Err(OrderError::not_allowed(format!("plan {} is not carried out:", plan.id().short()), vec![reason]))
+        };
+        if now >= plan.expires_at {
+            return refuse(&self.core, Reason::Expired { at: plan.expires_at });
+        }
+        let hosts = hosts_of(&plan.steps);
+        for host in &hosts {
+            find_host(&self.core.published.snapshot, host)?;
+        }
+        let snapshot = self.observe(Some(&hosts)).await;
+        if let Err(sentence) = self.core.check(&plan, &snapshot) {
+            return refuse(&self.core, Reason::CheckRefused { sentence });
+        }
+        self.core.accept(plan, by)
+    }
+
+    async fn migrate(&mut self, vm: &str, host: &HostName, by: &str) -> Result<Accepted, OrderError> {
+        let before = self.core.published.snapshot.clone();
+        let vm_ix = find_vm(&before, vm)?;
+        find_host(&before, host)?;
+        let hosts = BTreeSet::from([before.host(before.vm(vm_ix).host).name.clone(), host.clone()]);
+        let snapshot = self.observe(Some(&hosts)).await;
+        let id = before.vm(vm_ix).id;
+        let input = self.core.input(&snapshot);
+        let plan = ulm_decide::migrate_by_hand(&input, &self.core.policy, id, host, by)
+            .map_err(|reasons| OrderError::not_allowed(format!("VM {vm} is not moved to {host}:"), reasons))?;
+        self.core.accept(plan, by)
+    }
+
+    fn add_host(&mut self, uri: &str, name: HostName, by: &str) -> Result<HostName, OrderError> {
+        let driver = self.core.connector.connect(&name, uri)?;
+        self.core.books.store().add_host(&name, uri, by, self.core.clock.now()).map_err(conflict_or_unavailable)?;
+        self.observer.watch(driver.clone());
+        self.core.adopt(name.clone(), uri, driver);
+        Ok(name)
+    }
+
+    fn remove_host(&mut self, name: &HostName, by: &str) -> Result<(), OrderError> {
+        if self.core.executor.touches(name) {
+            let message = format!("a move to or from {name} runs: wait for its end, or `ulm abort` it first");
+            return Err(OrderError::new(Refusal::Conflict, message));
+        }
+        self.core.books.store().remove_host(name, by, self.core.clock.now()).map_err(conflict_or_unavailable)?;
+        self.observer.forget(name);
+        self.core.release(name);
+        Ok(())
+    }
+
+    /// Begins every ready step that its two hosts, asked again, and the checker allow.
+    async fn begin_ready(&mut self) {
+        let ready = self.core.executor.ready();
+        if ready.is_empty() {
+            return;
+        }
+        let hosts: BTreeSet<HostName> =
+            ready.iter().flat_map(|(key, _)| [key.from.clone(), key.to.clone()]).collect();
+        let mut snapshot = self.observe(Some(&hosts)).await;
+        // Switching off while the hosts were asked has refused them: ask the executor again.
+        for (key, because) in self.core.executor.ready() {
+            if !hosts.contains(&key.from) || !hosts.contains(&key.to) {
+                continue;
+            }
+            match self.core.check(&one_step(&key, &because, &snapshot), &snapshot) {
+                Err(sentence) => self.core.refuse(&key, Reason::CheckRefused { sentence }),
+                Ok(()) => {
+                    self.core.begin(&key, because, How::Begin, self.core.clock.now());
+                    let (vm, from) = (snapshot.find_vm(key.vm), snapshot.find_host(&key.from));
+                    if let (Some(vm), Some(from)) = (vm, from) {
+                        let to = snapshot.find_host(&key.to);
+                        snapshot.in_flight.push(InFlight { vm, from, to, since: snapshot.taken_at });
+                        snapshot.in_flight.sort_by_key(|flight| flight.vm);
+                    }
+                }
+            }
+        }
+        self.core.published.snapshot = Arc::new(snapshot);
+    }
+}
+
+impl Core {
+    fn observing(&self) -> ulm_collect::Settings {
+        ulm_collect::Settings {
+            deadline: self.policy.observe.deadline,
+            keep: self.policy.hotspot.of as usize,
+            ..ulm_collect::Settings::default()
+        }
+    }
+
+    fn adopt(&mut self, name: HostName, uri: &str, driver: Arc<dyn Driver>) {
+        self.drivers.insert(name.clone(), driver);
+        Arc::make_mut(&mut self.published.uris).insert(name, uri.to_owned());
+    }
+
+    fn release(&mut self, name: &HostName) {
+        self.drivers.remove(name);
+        self.maintenance.remove(name);
+        self.stuck.remove(name);
+        Arc::make_mut(&mut self.published.uris).remove(name);
+    }
+
+    /// Obeys what needs no fresh facts; gives back what does.
+    fn obey_at_once(&mut self, order: Order) -> Option<Order> {
+        match order {
+            Order::SetActing { acting, by, reply } => {
+                let _ = reply.send(self.set_acting(acting, &by));
+            }
+            Order::Abort { vm, by, reply } => {
+                let _ = reply.send(self.abort(vm.as_deref(), &by));
+            }
+            Order::SetMaintenance { name, on, reply, .. } => {
+                let _ = reply.send(self.set_maintenance(name, on));
+            }
+            other => return Some(other),
+        }
+        None
+    }
+
+    fn set_acting(&mut self, acting: Acting, by: &str) -> Result<(), OrderError> {
+        if acting == Acting::Off {
+            // Off is off even if the books cannot be written.
+            self.published.acting = Acting::Off;
+            for key in self.executor.refuse_waiting(&Reason::Stopped {}) {
+                self.tell(&Event::MoveRefused { r#move: key, reason: Reason::Stopped {} });
+            }
+        }
+        self.books.store().switch_acting(acting, by, self.clock.now()).map_err(unavailable)?;
+        self.published.acting = acting;
+        Ok(())
+    }
+
+    fn set_maintenance(&mut self, name: HostName, on: bool) -> Result<(), OrderError> {
+        if !self.drivers.contains_key(&name) {
+            return find_host(&self.published.snapshot, &name).map(|_| ());
+        }
+        let service = if on { Service::Maintenance } else { Service::InService };
+        self.books.store().set_service(&name, service).map_err(unavailable)?;
+        if on { self.maintenance.insert(name) } else { self.maintenance.remove(&name) };
+        Ok(())
+    }
+
+    fn abort(&mut self, vm: Option<&str>, by: &str) -> Result<Vec<MoveKey>, OrderError> {
+        let wanted = match vm {
+            None => None,
+            Some(vm) => Some(self.published.snapshot.vm(find_vm(&self.published.snapshot, vm)?).id),
+        };
+        let asked = self.executor.abort(wanted, by);
+        match (asked.is_empty(), vm) {
+            (false, _) => Ok(asked),
+            (true, Some(vm)) => Err(OrderError::new(Refusal::NotFound, format!("ULM is not moving VM {vm} now"))),
+            (true, None) => Err(OrderError::new(Refusal::NotFound, "ULM is not moving any VM now")),
+        }
+    }
+
+    /// Everything that the decision may see.
+    fn input(&self, snapshot: &Snapshot) -> ulm_decide::Input {
+        let last_moves = self.books.last_moves().unwrap_or_else(|error| {
+            tracing::error!(%error, "the ledger cannot be read");
+            BTreeMap::new()
+        });
+        ulm_decide::Input::new(snapshot.clone(), self.clock.now(), self.published.acting, last_moves)
+    }
+
+    fn decide(&mut self, snapshot: &Snapshot) -> Decision {
+        ulm_decide::decide(&self.input(snapshot), &self.policy)
+    }
+
+    fn check(&self, plan: &Plan, snapshot: &Snapshot) -> Result<(), String> {
+        ulm_check::check(plan, snapshot, &self.policy.rulebook(), self.clock.now()).map_err(|fault| fault.to_string())
+    }
+
+    /// Takes a plan on: it is kept, and the ledger says so, before any step of it begins.
+    fn accept(&mut self, plan: Plan, by: &str) -> Result<Accepted, OrderError> {
+        let (now, steps) = (self.clock.now(), plan.steps.len() as u32);
+        let written = self.books.store().save_plan(&plan).and_then(|id| {
+            let event = Event::PlanAccepted { plan: id.clone(), steps, by: by.to_owned() };
+            self.books.store().append(now, &event).map(|_| id)
+        });
+        match written {
+            Ok(id) => {
+                self.troubles.remove("ledger");
+                self.executor.accept(id.clone(), plan, by, now);
+                Ok(Accepted { plan: id, steps })
+            }
+            Err(error) => {
+                self.troubles.insert("ledger", format!("nothing is begun: {error}"));
+                Err(unavailable(error))
+            }
+        }
+    }
+
+    fn begin(&mut self, key: &MoveKey, because: Reason, how: How, since: Time) {
+        let (Some(from), Some(to)) = (self.drivers.get(&key.from).cloned(), self.drivers.get(&key.to).cloned()) else {
+            let gone = if self.drivers.contains_key(&key.from) { &key.to } else { &key.from };
+            let error = "it is not under ULM's care any more".to_owned();
+            return self.refuse(key, Reason::Unreachable { host: gone.clone(), error });
+        };
+        let phase = if how == How::Begin { Phase::Waiting } else { Phase::Intended };
+        let Some(begin) = self.executor.begin(key.clone(), because, phase, since) else {
+            return self.refuse(key, Reason::Moving {});
+        };
+        let limits = MoveLimits {
+            deadline: self.policy.limits.deadline,
+            bandwidth: self.policy.limits.bandwidth,
+            max_downtime: None,
+        };
+        let (journal, clock) = (self.books.clone() as Arc<dyn Journal>, self.clock.clone());
+        self.executor.run(Act { from, to, journal, clock, limits, track: begin.track, abort: begin.abort }, how);
+    }
+
+    fn refuse(&mut self, key: &MoveKey, reason: Reason) {
+        self.tell(&Event::MoveRefused { r#move: key.clone(), reason: reason.clone() });
+        self.executor.refuse(key, reason);
+    }
+
+    /// Finds the moves that were open when the last daemon ended, and sees them through.
+    fn take_up_open_moves(&mut self) {
+        let open = match self.books.store().open_moves() {
+            Ok(open) => open,
+            Err(error) => {
+                self.troubles.insert("open moves", format!("open moves cannot be read: {error}"));
+                return;
+            }
+        };
+        for open in open {
+            if self.drivers.contains_key(&open.r#move.from) && self.drivers.contains_key(&open.r#move.to) {
+                self.begin(&open.r#move, open.because, How::TakeUp, open.intended_at);
+            } else {
+                let text = format!(
+                    "the end of move {} is not known: add its hosts again with `ulm host add`, then restart ulm",
+                    open.r#move
+                );
+                self.troubles.insert("open moves", text);
+            }
+        }
+    }
+
+    fn take_end(&mut self, done: Done) {
+        let (key, end) = self.executor.ended(done);
+        match end {
+            End::Ended(Outcome::Moved) => tracing::info!(%key, "moved"),
+            End::Ended(outcome) => tracing::warn!(%key, %outcome, "the move ended otherwise"),
+            End::Refused(reason) => {
+                tracing::warn!(%key, %reason, "the move was not begun");
+                if let Reason::LedgerUnwritable { error } = reason {
+                    self.troubles.insert("ledger", format!("nothing is begun: {error}"));
+                }
+            }
+        }
+    }
+
+    fn record(&mut self, snapshot: &Snapshot) {
+        match off_the_loop(|| self.books.record(snapshot)) {
+            Ok(()) => self.troubles.remove("history"),
+            Err(error) => self.troubles.insert("history", format!("figures are not kept: {error}")),
+        };
+    }
+
+    /// Tells the ledger once of each host that stays overworked, and forgets it when it does not.
+    fn note_stuck(&mut self, decision: &Decision) {
+        let now_stuck = decision.stuck();
+        let names: BTreeSet<HostName> = now_stuck.iter().map(|(host, _)| host.clone()).collect();
+        for (host, reason) in now_stuck {
+            if !self.stuck.contains(&host) {
+                self.tell(&Event::Stuck { host, reason });
+            }
+        }
+        self.stuck = names;
+    }
+
+    fn tell(&self, event: &Event) {
+        if let Err(error) = self.books.store().append(self.clock.now(), event) {
+            tracing::error!(%error, %event, "the ledger cannot be written");
+        }
+    }
+
+    fn publish(&mut self) {
+        self.published.moves = self.executor.moves();
+        self.published.plans = self.executor.plans();
+        self.published.troubles = self.troubles.values().cloned().collect();
+        self.out.send_replace(Arc::new(self.published.clone()));
+    }
+}
+
+/// A plan of one step, as it is judged just before it begins.
+fn one_step(key: &MoveKey, because: &Reason, snapshot: &Snapshot) -> Plan {
+    let MoveKey { vm, vm_name, from, to, .. } = key.clone();
+    let action = ulm_model::Action::Move { vm, vm_name, from, to };
+    let step = Step { id: StepId(0), action, after: Vec::new(), because: because.clone() };
+    let taken = snapshot.taken_at;
+    Plan { parent: String::new(), made_at: taken, expires_at: taken + Duration::from_secs(60), steps: vec![step] }
+}
+
+fn hosts_of(steps: &[Step]) -> BTreeSet<HostName> {
+    let ends = |step: &Step| {
+        let ulm_model::Action::Move { from, to, .. } = &step.action;
+        [from.clone(), to.clone()]
+    };
+    steps.iter().flat_map(ends).collect()
+}
+
+fn conflict_or_unavailable(error: StoreError) -> OrderError {
+    let refusal = if error.is_callers_fault() { Refusal::Conflict } else { Refusal::Unavailable };
+    OrderError::new(refusal, error.to_string())
+}
+
+/// Lets other tasks of a many-threaded runtime go on while the disk is waited for.
+fn off_the_loop<T>(work: impl FnOnce() -> T) -> T {
+    match tokio::runtime::Handle::current().runtime_flavor() {
+        tokio::runtime::RuntimeFlavor::MultiThread => tokio::task::block_in_place(work),
+        _ => work(),
+    }
+}
