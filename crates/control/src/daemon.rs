@@ -279,7 +279,7 @@ impl Daemon {
 
     fn add_host(&mut self, uri: &str, name: HostName, by: &str) -> Result<HostName, OrderError> {
         let driver = self.core.connector.connect(&name, uri)?;
-        self.core.books.store().add_host(&name, uri, by, self.core.clock.now()).map_err(conflict_or_unavailable)?;
+        self.core.books.store().add_host(&name, uri, by, self.core.clock.now()).map_err(refusal_of)?;
         self.observer.watch(driver.clone());
         self.core.adopt(name.clone(), uri, driver);
         Ok(name)
@@ -290,7 +290,7 @@ impl Daemon {
             let message = format!("a move to or from {name} runs: wait for its end, or `ulm abort` it first");
             return Err(OrderError::new(Refusal::Conflict, message));
         }
-        self.core.books.store().remove_host(name, by, self.core.clock.now()).map_err(conflict_or_unavailable)?;
+        self.core.books.store().remove_host(name, by, self.core.clock.now()).map_err(refusal_of)?;
         self.observer.forget(name);
         self.core.release(name);
         Ok(())
@@ -548,8 +548,12 @@ fn hosts_of(steps: &[Step]) -> BTreeSet<HostName> {
     steps.iter().flat_map(ends).collect()
 }
 
-fn conflict_or_unavailable(error: StoreError) -> OrderError {
-    let refusal = if error.is_callers_fault() { Refusal::Conflict } else { Refusal::Unavailable };
+fn refusal_of(error: StoreError) -> OrderError {
+    let refusal = match error {
+        StoreError::HostNameTaken { .. } | StoreError::HostUriTaken { .. } => Refusal::Conflict,
+        StoreError::NoSuchHost { .. } => Refusal::NotFound,
+        _ => Refusal::Unavailable,
+    };
     OrderError::new(refusal, error.to_string())
 }
 
