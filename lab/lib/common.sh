@@ -1,4 +1,6 @@
 # shellcheck shell=bash
+# shellcheck disable=SC2015 # `condition || die` with a condition of two parts
+# shellcheck disable=SC2034 # other files use what is set here
 # Settings, words to the user, polling, and the names of namespaces. Sourced first by lab/lab.
 
 ULM_LAB=${ULM_LAB:-/tmp/ulm-lab}
@@ -72,12 +74,15 @@ in_controller() { netns_exists "$CONTROLLER" && [[ /proc/self/ns/net -ef /run/ne
 # namespace, and network namespaces created from there would be unknown outside.
 ctl() { nsenter --net="/run/netns/$CONTROLLER" -- "$@"; }
 
-# Somebody who did start us through `ip netns exec` is brought back to the machine's mounts.
+# Somebody who did start us through `ip netns exec` is brought back to the mounts of the process that did.
 reenter_mount_namespace() {
-    if ((EUID == 0)) && in_controller && ! [[ /proc/self/ns/mnt -ef /proc/1/ns/mnt ]] &&
-        grep -qE ' /sys [^-]* - sysfs '"$CONTROLLER"' ' /proc/self/mountinfo; then
-        exec nsenter --target 1 --mount --wd="$PWD" -- env ULM_LAB="$ULM_LAB" "$LAB_SRC/lab" "$@"
-    fi
+    local pid=$PPID
+    ((EUID == 0)) && in_controller && grep -q " /sys .* - sysfs $CONTROLLER " /proc/self/mountinfo || return 0
+    while ((pid > 1)) && [[ /proc/$pid/ns/mnt -ef /proc/self/ns/mnt ]]; do
+        pid=$(awk '/^PPid:/ { print $2 }' "/proc/$pid/status")
+    done
+    ((pid > 1)) || die "started inside another mount namespace: use lab exec instead of ip netns exec"
+    exec nsenter --target "$pid" --mount --wd="$PWD" -- "$LAB_SRC/lab" "$@"
 }
 
 is_up() { [[ -f $RUN/settings ]] && netns_exists "$CONTROLLER" && netns_exists "$(host_ns 1)"; }
@@ -93,7 +98,7 @@ save_settings() { declare -p LAB_HOST_CPUS LAB_HOST_MEM_MIB LAB_CPU_WEIGHT LAB_C
 hosts() { seq 1 "$(cat "$RUN/hosts" 2>/dev/null || echo 0)"; }
 need_host() {
     need_up
-    is_number "${1:-}" && (($1 >= 1 && $1 <= $(cat "$RUN/hosts"))) || die "no host '${1:-}': this lab has hosts 1 to $(cat "$RUN/hosts")"
+    [[ ${1:-} =~ ^[1-9][0-9]*$ ]] && (($1 <= $(<"$RUN/hosts"))) || die "no host '${1:-}': this lab has hosts 1 to $(cat "$RUN/hosts")"
 }
 
 cmd_exec() {

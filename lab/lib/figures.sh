@@ -1,4 +1,6 @@
 # shellcheck shell=bash
+# shellcheck disable=SC2034 # feeder.sh uses what is set here
+# shellcheck disable=SC2015 # `condition || die` with a condition of two parts
 # Own CPU and memory figures for each lab host.
 #
 # libvirt reads /proc/stat, /proc/meminfo and /sys/devices/system/{cpu,node}; on each lab host these are

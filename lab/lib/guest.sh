@@ -1,4 +1,5 @@
 # shellcheck shell=bash
+# shellcheck disable=SC2015 # `condition || die` with a condition of two parts
 # Guests: real VMs that count, dirty memory, burn CPU, verify every page and answer pings.
 
 guest_file() { echo "$RUN/guests/$1"; }
@@ -63,6 +64,7 @@ cmd_guest() {
         --mem | --dirty | --rate | --cpu)
             is_number "${2:-}" || die "$1 takes a number"
             local -n option=${1#--}
+            # shellcheck disable=SC2034 # a reference to one of the settings above
             option=$2
             shift
             ;;
@@ -85,6 +87,7 @@ cmd_guest() {
     : >"$(console "$name")"
     guest_xml "$name" "$id" "$mem" "$dirty" "$rate" "$cpu" "$disk" "$host" >"$RUN/guests.$name.xml"
     if ! { host_virsh "$host" define "$RUN/guests.$name.xml" && VIRSH_TIMEOUT=60 host_virsh "$host" start "$name"; } >/dev/null; then
+        host_virsh "$host" undefine "$name" >/dev/null 2>&1 || true
         rm -f "$(guest_file "$name")"
         die "libvirt on host $host did not start $name (see lab logs)"
     fi
@@ -101,6 +104,7 @@ guest_wait() {
 guest_command() {
     local name=$1 text=$2 ip
     ip=$(guest_ip "$(guest_field "$name" id)")
+    # shellcheck disable=SC2317 # called by wait_for
     guest_answers() { printf '%s' "$text" | ctl timeout 2 nc -u -w1 "$ip" "$COMMAND_PORT" | grep -q '^ok '; }
     wait_for 60 "guest $name to take '$text'" guest_answers
 }

@@ -1,4 +1,5 @@
 # shellcheck shell=bash
+# shellcheck disable=SC2015 # `condition || die` with a condition of two parts
 # Lab hosts: power on and off, their libvirtd, their configuration; `up`, `down`, `status`, `logs`.
 # A host is a process-id namespace whose first process is lib/host-init.sh: killing that one is a power cut.
 
@@ -85,11 +86,11 @@ host_configure() {
 # Two sshd: port 22 as Debian has it, port 2222 with a PATH in which virt-ssh-helper is missing,
 # so that clients must fall back to `nc -U`.
 ssh_configure() {
-    local d=$1 f
+    local d=$1
+    rm -rf "$d/ssh/bin"
     mkdir -p "$d/ssh/bin"
-    for f in /usr/bin/*; do
-        [[ ${f##*/} == virt-ssh-helper ]] || ln -sf "$f" "$d/ssh/bin/"
-    done
+    ln -s /usr/bin/* "$d/ssh/bin/"
+    rm "$d/ssh/bin/virt-ssh-helper"
     echo 'root:*:19000:0:99999:7:::' >"$d/ssh/shadow" # a locked root (CI images) would be refused by sshd
     chmod 600 "$d/ssh/shadow"
     # a home of the host's own: the real root's ~/.bashrc would be read by every command over ssh
@@ -238,7 +239,11 @@ down_everything() {
     local ns n pid
     figures_stop
     for ns in $(lab_host_namespaces); do
-        host_power_off "${ns#"${LAB_TAG}h"}"
+        n=${ns#"${LAB_TAG}h"}
+        host_power_off "$n"
+        # The links by name: a namespace's own end goes some time after it, and blocks the name till then.
+        ip -n "$CONTROLLER" link del "m$n" 2>/dev/null || true
+        ip -n "$CONTROLLER" link del "g$n" 2>/dev/null || true
         ip netns del "$ns"
     done
     if netns_exists "$CONTROLLER" && ! in_controller; then

@@ -5,6 +5,12 @@ KERNEL=$CACHE/vmlinuz
 INITRD=$CACHE/initrd.gz
 GUEST_MODULES=(virtio_pci virtio_net virtio_blk virtio_balloon)
 
+# The package behind linux-image-cloud-amd64; nothing when apt's lists are empty.
+cloud_kernel() {
+    apt-cache depends linux-image-cloud-amd64 2>/dev/null |
+        sed -nE 's/^ *Depends: (linux-image-[0-9][^ ]*)$/\1/p' | head -n1
+}
+
 build_guest() {
     local stamp work kernel_pkg release
     command -v gcc >/dev/null || die "gcc is missing: lab install"
@@ -14,8 +20,12 @@ build_guest() {
     work=$CACHE/build
     if [[ ! -d $CACHE/kernel/lib/modules ]]; then
         # Only unpacked, never installed. The release's kernel, not the one from backports.
-        kernel_pkg=$(apt-cache depends linux-image-cloud-amd64 | sed -nE 's/^ *Depends: (linux-image-[0-9][^ ]*)$/\1/p' | head -n1)
-        [[ -n $kernel_pkg ]] || die "apt knows no linux-image-cloud-amd64: apt-get update"
+        kernel_pkg=$(cloud_kernel)
+        if [[ -z $kernel_pkg ]]; then
+            apt-get -q update >>"$ULM_LAB/install.log" 2>&1 || true
+            kernel_pkg=$(cloud_kernel)
+        fi
+        [[ -n $kernel_pkg ]] || die "apt knows no linux-image-cloud-amd64, Debian's kernel for virtual machines"
         rm -rf "$work"
         mkdir -p "$work"
         (cd "$work" && apt-get -q download "$kernel_pkg" >>"$ULM_LAB/install.log" 2>&1) || die "cannot download $kernel_pkg: see $ULM_LAB/install.log"
@@ -37,8 +47,12 @@ build_guest() {
         modprobe -d "$CACHE/kernel" -S "$release" --show-depends "$module" 2>/dev/null | awk '/^insmod/ { print $2 }'
     done | awk '!seen[$0]++' >"$work/modules"
     while read -r path; do
-        cp "$path" "$work/root/m/"
-        basename "$path"
+        # Debian 13 compresses its modules; the guest's insmod takes them as they are.
+        case $path in
+        *.xz) xz -dc "$path" >"$work/root/m/$(basename "$path" .xz)" ;;
+        *) cp "$path" "$work/root/m/" ;;
+        esac
+        basename "$path" .xz
     done <"$work/modules" >"$work/root/modules.order"
     (cd "$work/root" && find . -print0 | cpio --null -o -H newc --quiet | gzip -9) >"$INITRD"
     cp "$CACHE/kernel/boot/vmlinuz-$release" "$KERNEL"
@@ -69,8 +83,10 @@ probe_kvm() {
     fi
     build_guest
     rm -f "$console"
-    timeout -s KILL 30 qemu-system-x86_64 -M pc,accel=kvm -cpu host -m 128 -nodefaults -display none -no-reboot -kernel "$KERNEL" -initrd "$INITRD" \
-        -append 'console=ttyS0 quiet panic=-1' -serial "file:$console" >"$CACHE/kvm-probe.err" 2>&1 &
+    # The machine and CPU model that libvirt gives the lab's guests. setsid: a QEMU that aborts is no news of this shell.
+    setsid timeout -s KILL 30 qemu-system-x86_64 -M pc,accel=kvm -m 128 -nodefaults -display none -no-reboot \
+        -kernel "$KERNEL" -initrd "$INITRD" -append 'console=ttyS0 quiet panic=-1' -serial "file:$console" \
+        >"$CACHE/kvm-probe.err" 2>&1 </dev/null &
     pid=$!
     deadline=$((SECONDS + 20))
     until grep -aq LAB-BOOTED "$console" 2>/dev/null || ((SECONDS >= deadline)) || ! kill -0 "$pid" 2>/dev/null; do sleep 0.1; done

@@ -10,7 +10,7 @@ QEMU_MIN=9
 PKGS_VIRT=(qemu-system-x86 qemu-utils libvirt-daemon-system libvirt-clients libvirt-daemon
     libvirt-daemon-driver-qemu)
 # Everything else comes from the release. gcc and libc6-dev build the guest's worker.
-PKGS_BASE=(iproute2 busybox-static cpio gzip kmod iputils-ping netcat-openbsd jq gcc libc6-dev
+PKGS_BASE=(iproute2 busybox-static cpio gzip xz-utils kmod iputils-ping netcat-openbsd jq gcc libc6-dev
     procps util-linux openssl openssh-server openssh-client)
 
 debian_release() { (. /etc/os-release 2>/dev/null && [[ ${ID:-} == debian ]] && echo "${VERSION_ID:-0}") || echo 0; }
