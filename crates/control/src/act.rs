@@ -296,8 +296,9 @@ enum Copy {
 
 /// Resolves when somebody has asked for an abort, with who it was; never when the switch is gone.
 async fn asked(abort: &mut watch::Receiver<Option<String>>) -> String {
-    match abort.wait_for(Option::is_some).await {
-        Ok(by) => by.clone().unwrap_or_default(),
-        Err(_) => std::future::pending().await,
+    let by = abort.wait_for(Option::is_some).await.ok().and_then(|by| by.clone());
+    match by {
+        Some(by) => by,
+        None => std::future::pending().await,
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Mutex;
 
 use ulm_model::ledger::{Entry, Event};
 use ulm_model::{HostName, Snapshot, Time, VmId};
-use ulm_store::{Entity, Filter, History, LastMoves, Metric, Resolution, SeriesKey, Store, StoreError, Unit};
+use ulm_store::{Entity, Filter, History, LastMoves, Metric, Resolution, Store, StoreError, Unit};
 
 use crate::journal::Journal;
 use crate::order::{OrderError, Refusal};
@@ -80,25 +80,26 @@ impl Books {
             ..Filter::default()
         };
         let entries = self.store.entries(&filter).map_err(unavailable)?;
-        let of_plan = |entry: &Entry| query.plan.as_ref().is_none_or(|plan| plan_of(&entry.event).is_some_and(|id| id.starts_with(plan)));
+        let of_plan = |entry: &Entry| {
+            query.plan.as_ref().is_none_or(|plan| plan_of(&entry.event).is_some_and(|id| id.starts_with(plan)))
+        };
         Ok(entries.into_iter().filter(of_plan).take(limit as usize).collect())
     }
 
     /// Figures over time.
     pub fn history(&self, query: &HistoryQuery, known: &Published) -> Result<Vec<Series>, OrderError> {
         let (name, entity) = find(&query.of, known)?;
-        let metrics = match &query.metric {
-            None => Metric::ALL.to_vec(),
-            Some(name) => vec![Metric::from_name(name).ok_or_else(|| unknown_metric(name))?],
+        let wanted = match &query.metric {
+            None => None,
+            Some(name) => Some(Metric::from_name(name).ok_or_else(|| unknown_metric(name))?),
         };
         let resolution = Resolution::Auto { max_points: query.points.max(1) as usize };
         let mut found = Vec::new();
-        for metric in metrics {
-            let key = SeriesKey { entity: entity.clone(), metric };
-            let points = self.history.range(&key, query.from, query.to, resolution).map_err(unavailable)?;
-            if points.is_empty() {
+        for (metric, id) in self.history.series_of(&entity).map_err(unavailable)? {
+            if wanted.is_some_and(|wanted| wanted != metric) {
                 continue;
             }
+            let points = self.history.range(id, query.from, query.to, resolution).map_err(unavailable)?;
             let point = |p: ulm_store::Point| SeriesPoint { at: p.at, mean: f64::from(p.mean), max: f64::from(p.max) };
             found.push(Series {
                 of: name.clone(),
@@ -125,7 +126,7 @@ pub fn unavailable(error: StoreError) -> OrderError {
 fn plan_of(event: &Event) -> Option<&str> {
     match event {
         Event::PlanAccepted { plan, .. } | Event::PlanRefused { plan, .. } => Some(&plan.0),
-        other => ulm_store::move_of(other).map(|key| key.plan.0.as_str()),
+        other => ulm_store::ledger::move_of(other).map(|key| key.plan.0.as_str()),
     }
 }
 

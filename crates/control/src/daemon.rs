@@ -302,8 +302,7 @@ impl Daemon {
         if ready.is_empty() {
             return;
         }
-        let hosts: BTreeSet<HostName> =
-            ready.iter().flat_map(|(key, _)| [key.from.clone(), key.to.clone()]).collect();
+        let hosts: BTreeSet<HostName> = ready.iter().flat_map(|(key, _)| [key.from.clone(), key.to.clone()]).collect();
         let mut snapshot = self.observe(Some(&hosts)).await;
         // Switching off while the hosts were asked has refused them: ask the executor again.
         for (key, because) in self.core.executor.ready() {
@@ -357,8 +356,8 @@ impl Core {
             Order::Abort { vm, by, reply } => {
                 let _ = reply.send(self.abort(vm.as_deref(), &by));
             }
-            Order::SetMaintenance { name, on, reply, .. } => {
-                let _ = reply.send(self.set_maintenance(name, on));
+            Order::SetMaintenance { name, on, by, reply } => {
+                let _ = reply.send(self.set_maintenance(name, on, by));
             }
             other => return Some(other),
         }
@@ -378,13 +377,17 @@ impl Core {
         Ok(())
     }
 
-    fn set_maintenance(&mut self, name: HostName, on: bool) -> Result<(), OrderError> {
+    fn set_maintenance(&mut self, name: HostName, on: bool, by: String) -> Result<(), OrderError> {
         if !self.drivers.contains_key(&name) {
             return find_host(&self.published.snapshot, &name).map(|_| ());
         }
         let service = if on { Service::Maintenance } else { Service::InService };
         self.books.store().set_service(&name, service).map_err(unavailable)?;
-        if on { self.maintenance.insert(name) } else { self.maintenance.remove(&name) };
+        if on {
+            self.maintenance.insert(name)
+        } else {
+            self.maintenance.remove(&name)
+        };
         Ok(())
     }
 

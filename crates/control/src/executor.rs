@@ -273,14 +273,7 @@ impl Run {
 /// The name of a step's attempt.
 pub fn key(plan: &PlanId, step: &Step) -> MoveKey {
     let Action::Move { vm, vm_name, from, to } = &step.action;
-    MoveKey {
-        plan: plan.clone(),
-        step: step.id,
-        vm: *vm,
-        vm_name: vm_name.clone(),
-        from: from.clone(),
-        to: to.clone(),
-    }
+    MoveKey { plan: plan.clone(), step: step.id, vm: *vm, vm_name: vm_name.clone(), from: from.clone(), to: to.clone() }
 }
 
 fn step_status(id: &PlanId, run: &Run, step: &Step, tracks: &BTreeMap<VmId, Track>) -> StepStatus {

@@ -13,8 +13,8 @@ use ulm_model::{Acting, HostName, Plan};
 
 use crate::books::Books;
 use crate::fleet::{Connector, name_of};
-use crate::published::Published;
 use crate::order::{Order, OrderError, Refusal, Reply};
+use crate::published::Published;
 use crate::view::{Accepted, HistoryQuery, HostTrial, LedgerQuery, PlanStatus, Series, Status, VmStatus};
 
 /// See the module's text. Cheap to clone.

@@ -4,9 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use ulm_decide::Decision;
-use ulm_model::{
-    Acting, Bytes, Doubt, HostIx, HostName, HostState, PlanId, Reason, Scope, Snapshot, Time, VmIx,
-};
+use ulm_model::{Acting, Bytes, Doubt, HostIx, HostName, HostState, PlanId, Reason, Scope, Snapshot, Time, VmIx};
 
 use crate::view::{HostCondition, HostStatus, MoveStatus, PlanStatus, RoundStatus, Status, VmStatus};
 

@@ -74,6 +74,20 @@ pub enum Event {
         /// By whom.
         by: String,
     },
+    /// A host was taken out: it takes no VMs.
+    MaintenanceBegun {
+        /// Its name.
+        host: HostName,
+        /// By whom.
+        by: String,
+    },
+    /// A host was taken back in.
+    MaintenanceEnded {
+        /// Its name.
+        host: HostName,
+        /// By whom.
+        by: String,
+    },
     /// A plan was accepted for execution.
     PlanAccepted {
         /// Which plan.
@@ -224,6 +238,8 @@ impl fmt::Display for Event {
             Event::Disabled { by } => write!(f, "acting switched off by {by}"),
             Event::HostAdded { host, uri, by } => write!(f, "host {host} ({uri}) added by {by}"),
             Event::HostRemoved { host, by } => write!(f, "host {host} removed by {by}"),
+            Event::MaintenanceBegun { host, by } => write!(f, "host {host} taken into maintenance by {by}"),
+            Event::MaintenanceEnded { host, by } => write!(f, "host {host} taken back from maintenance by {by}"),
             Event::PlanAccepted { plan, steps, by } => {
                 write!(f, "plan {} with {steps} step(s) accepted by {by}", plan.short())
             }
