@@ -77,6 +77,8 @@ pub fn kind(event: &Event) -> &'static str {
         Event::Disabled { .. } => "disabled",
         Event::HostAdded { .. } => "host_added",
         Event::HostRemoved { .. } => "host_removed",
+        Event::MaintenanceBegun { .. } => "maintenance_begun",
+        Event::MaintenanceEnded { .. } => "maintenance_ended",
         Event::PlanAccepted { .. } => "plan_accepted",
         Event::PlanRefused { .. } => "plan_refused",
         Event::MoveIntended { .. } => "move_intended",
@@ -148,7 +150,11 @@ fn write(tx: &Connection, at: Time, event: &Event, json: &str) -> rusqlite::Resu
         _ => key.map(|key| &key.plan.0),
     };
     let host = match event {
-        Event::HostAdded { host, .. } | Event::HostRemoved { host, .. } | Event::Stuck { host, .. } => Some(&host.0),
+        Event::HostAdded { host, .. }
+        | Event::HostRemoved { host, .. }
+        | Event::MaintenanceBegun { host, .. }
+        | Event::MaintenanceEnded { host, .. }
+        | Event::Stuck { host, .. } => Some(&host.0),
         _ => None,
     };
     tx.prepare_cached(

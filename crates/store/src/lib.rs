@@ -8,7 +8,8 @@
 //! ```no_run
 //! use std::path::Path;
 //! use ulm_model::{Time, ledger::Event};
-//! use ulm_store::{Acting, Filter, Store};
+//! use ulm_model::Acting;
+//! use ulm_store::{Filter, Store};
 //!
 //! let store = Store::open(Path::new("/var/lib/ulm"))?;
 //! store.append(Time(0), &Event::DaemonStarted { version: "0.1.0".into() })?;
@@ -35,4 +36,4 @@ pub use history::{
     Sizes, Tick, Tier, TierSize, Unit,
 };
 pub use ledger::{Filter, LastMoves, OpenMove};
-pub use state::{Acting, KnownHost, PlanHead, STATE_FILE, Service, Store};
+pub use state::{KnownHost, PlanHead, STATE_FILE, Service, Store};

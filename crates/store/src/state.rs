@@ -11,7 +11,7 @@ use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use ulm_model::ledger::Event;
-use ulm_model::{HostName, Plan, PlanId, Time, text};
+use ulm_model::{Acting, HostName, Plan, PlanId, Time, text};
 
 use crate::history::History;
 use crate::lock::{self, FolderLock};
@@ -63,16 +63,6 @@ pub enum Service {
     InService,
     /// Taken out by the administrator.
     Maintenance,
-}
-
-/// Whether ULM may act, or only watch and recommend.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Acting {
-    /// It watches and recommends: how every installation begins.
-    #[default]
-    Off,
-    /// It moves VMs.
-    On,
 }
 
 /// What is kept of a plan besides its steps.
