@@ -384,10 +384,12 @@ impl Core {
         let service = if on { Service::Maintenance } else { Service::InService };
         self.books.store().set_service(&name, service).map_err(unavailable)?;
         if on {
-            self.maintenance.insert(name)
+            self.maintenance.insert(name.clone());
+            self.tell(&Event::MaintenanceBegun { host: name, by });
         } else {
-            self.maintenance.remove(&name)
-        };
+            self.maintenance.remove(&name);
+            self.tell(&Event::MaintenanceEnded { host: name, by });
+        }
         Ok(())
     }
 
