@@ -3,6 +3,7 @@
 # shellcheck disable=SC2034 # other files use what is set here
 # Settings, words to the user, polling, and the names of namespaces. Sourced first by lab/lab.
 
+PATH=$PATH:/usr/sbin:/sbin # sudo and su may leave them out
 ULM_LAB=${ULM_LAB:-/tmp/ulm-lab}
 LAB_HOST_CPUS=${LAB_HOST_CPUS:-2}
 LAB_HOST_MEM_MIB=${LAB_HOST_MEM_MIB:-8192}

@@ -69,33 +69,36 @@ kvm_obstacle() {
     fi
 }
 
-# Boots the guest image under KVM and waits up to 20 s for its first line. The answer is kept.
+# Asks once per state folder; guests may be started side by side, so one asks for all.
 probe_kvm() {
-    local answer=$CACHE/kvm obstacle console=$CACHE/kvm-probe.log pid deadline lock
-    [[ -f $answer ]] && return
-    exec {lock}>"$CACHE/kvm.lock"
-    flock "$lock" # guests may be started side by side: one probe for all
-    [[ -f $answer ]] && return
-    obstacle=$(kvm_obstacle)
-    if [[ -n $obstacle ]]; then
-        echo "no $obstacle" >"$answer"
-        return
-    fi
+    local answer=$CACHE/kvm obstacle
+    [[ ! -f $answer ]] || return 0
     build_guest
+    (
+        flock 9
+        [[ ! -f $answer ]] || exit 0
+        obstacle=$(kvm_obstacle)
+        if [[ -n $obstacle ]]; then echo "no: $obstacle"; else boot_under_kvm; fi >"$answer.new"
+        mv "$answer.new" "$answer"
+    ) 9>"$answer.lock"
+}
+
+# Boots the guest image under KVM, waits up to 20 s for its first line, prints the answer.
+boot_under_kvm() {
+    local console=$CACHE/kvm-probe.log pid deadline=$((SECONDS + 20))
     rm -f "$console"
     # The machine and CPU model that libvirt gives the lab's guests. setsid: a QEMU that aborts is no news of this shell.
     setsid timeout -s KILL 30 qemu-system-x86_64 -M pc,accel=kvm -m 128 -nodefaults -display none -no-reboot \
         -kernel "$KERNEL" -initrd "$INITRD" -append 'console=ttyS0 quiet panic=-1' -serial "file:$console" \
-        >"$CACHE/kvm-probe.err" 2>&1 </dev/null &
+        >"$CACHE/kvm-probe.err" 2>&1 </dev/null 9>&- &
     pid=$!
-    deadline=$((SECONDS + 20))
-    until grep -aq LAB-BOOTED "$console" 2>/dev/null || ((SECONDS >= deadline)) || ! kill -0 "$pid" 2>/dev/null; do sleep 0.1; done
+    until grep -aqs LAB-BOOTED "$console" || ((SECONDS >= deadline)) || ! kill -0 "$pid" 2>/dev/null; do sleep 0.1; done
     kill "$pid" 2>/dev/null || true
     wait "$pid" 2>/dev/null || true
-    if grep -aq LAB-BOOTED "$console" 2>/dev/null; then
-        echo "yes a probe guest booted under KVM" >"$answer"
+    if grep -aqs LAB-BOOTED "$console"; then
+        echo "yes: a probe guest booted under KVM"
     else
-        echo "no the probe guest did not boot under KVM within 20 s $(head -n1 "$CACHE/kvm-probe.err")" >"$answer"
+        echo "no: the probe guest did not boot under KVM within 20 s. $(head -n1 "$CACHE/kvm-probe.err")"
     fi
 }
 
