@@ -1,0 +1,209 @@
+//! Relieve an overworked host: the most hungry VM that fits elsewhere goes there.
+//!
+//! Properties:
+//! (A) every move is allowed by every rule in the state with all earlier moves begun and none ended;
+//! (B) with it and all that is on its way the target stays within its ceiling in CPU *and* memory, and is no worse off in the hot
+//!     resource than the source then is: a move never shifts a hot spot, only takes from it;
+//! (C) a host that a single move can relieve is relieved, or was found busy;
+//! (D) what is chosen does not depend on the order of anything but names and ids.
+//!
+//! Abstraction: hosts and VMs are small numbers; what a VM asks is a set of hosts; loads are integers.
+//!
+//! Method: VMs by their use of the hot resource, greatest first (then smaller memory, as it moves faster, then id). For each one all
+//! targets are looked at; of those without an obstacle the best is the one whose worst resource will be least used, then
+//! the hot resource, then the name; targets on which this VM's moves failed lately come after all others. After a choice the
+//! search goes on while the host would still be overworked and the limits allow further moves.
+//!
+//! Complexity: VMs of the host × hosts, a few integer comparisons each.
+
+use ulm_model::{HostIx, Reason, Resource, Share, VmIx};
+use ulm_rules::Initiative;
+
+use crate::scene::{Bid, Obstacle, Scene, Use};
+
+/// A VM that uses less of its host than this is not worth a move: the move itself costs both hosts more for as long as it takes.
+/// Two thousandths: hundreds of such VMs would have to go before a host felt it.
+const WORTH_MOVING: Share = Share(20);
+
+/// A VM of the overworked host.
+#[derive(Clone, Debug)]
+pub struct Candidate {
+    /// Which VM.
+    pub vm: VmIx,
+    /// What it uses on average.
+    pub demand: Use,
+    /// Why it is not moved whatever the target: cool-down, doubts about its figures, and the like. Rules are added here.
+    pub held: Vec<Reason>,
+    /// Targets on which its moves failed lately, in the snapshot's order.
+    pub failed_on: Vec<HostIx>,
+}
+
+/// A move that was chosen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Choice {
+    /// Which VM.
+    pub vm: VmIx,
+    /// Where it goes.
+    pub to: HostIx,
+}
+
+/// What came of looking at a VM.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// It goes to that host.
+    Goes(HostIx),
+    /// It is not moved, whatever the target.
+    Stays(Vec<Reason>),
+    /// It has no target: for each obstacle how many hosts it rules out, the most frequent one first.
+    Nowhere(Vec<Count>),
+}
+
+/// Hosts that one obstacle rules out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Count {
+    /// How many.
+    pub hosts: u32,
+    /// The reason for the first of them.
+    pub example: Reason,
+}
+
+/// A VM that was looked at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tried {
+    /// Which VM.
+    pub vm: VmIx,
+    /// What it uses.
+    pub demand: Use,
+    /// What came of it.
+    pub fate: Fate,
+}
+
+/// What came of trying to relieve a host.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Relief {
+    /// The moves, in the order of choice; counted in the scene already.
+    pub choices: Vec<Choice>,
+    /// The VMs that were looked at, in this order.
+    pub tried: Vec<Tried>,
+    /// VMs that did not have to be looked at any more.
+    pub untried: u32,
+    /// What the host will use of the hot resource when all moves from it have ended.
+    pub after: Share,
+    /// Why no further VM was looked at, if the host stays overworked while there are some.
+    pub stopped: Option<Reason>,
+}
+
+/// Chooses moves that bring the host to its threshold or below. See the module's text.
+pub fn relieve(
+    scene: &mut Scene<'_>,
+    host: HostIx,
+    resource: Resource,
+    threshold: Share,
+    mut vms: Vec<Candidate>,
+) -> Relief {
+    let snapshot = scene.snapshot();
+    vms.sort_by_key(|it| {
+        let hunger = if resource == Resource::Cpu { it.demand.cpu.0 } else { it.demand.memory.0 };
+        (std::cmp::Reverse(hunger), snapshot.vm(it.vm).memory, it.vm)
+    });
+    let mut relief = Relief {
+        choices: Vec::new(),
+        tried: Vec::new(),
+        untried: 0,
+        after: scene.after_departures(host, resource, Use::default()),
+        stopped: None,
+    };
+    let mut vms = vms.into_iter();
+    while relief.after > threshold {
+        if let Some(limit) = limit_reached(scene, host) {
+            relief.stopped = (vms.len() > 0).then_some(limit);
+            break;
+        }
+        let Some(candidate) = vms.next() else { break };
+        let fate = fate(scene, host, resource, &candidate);
+        if let Fate::Goes(to) = fate {
+            scene.begin(candidate.vm, to, candidate.demand);
+            relief.choices.push(Choice { vm: candidate.vm, to });
+            relief.after = scene.after_departures(host, resource, Use::default());
+        }
+        relief.tried.push(Tried { vm: candidate.vm, demand: candidate.demand, fate });
+    }
+    relief.untried = vms.len() as u32;
+    relief
+}
+
+/// The limit on moves at once that is reached, if one is: nothing more can leave the host in this round.
+pub fn limit_reached(scene: &Scene<'_>, host: HostIx) -> Option<Reason> {
+    let limits = scene.state.rulebook().limits;
+    if scene.state.moves() >= limits.moves {
+        return Some(Reason::AllBusy { moves: scene.state.moves(), limit: limits.moves });
+    }
+    let moves = scene.state.load(host).moves;
+    let name = &scene.snapshot().host(host).name;
+    (moves >= limits.moves_per_host).then(|| Reason::HostBusy {
+        host: name.clone(),
+        moves,
+        limit: limits.moves_per_host,
+    })
+}
+
+fn fate(scene: &mut Scene<'_>, host: HostIx, resource: Resource, candidate: &Candidate) -> Fate {
+    let mut stays = candidate.held.clone();
+    for reason in scene.state.vm_stays(candidate.vm, Initiative::Automatic) {
+        if !stays.contains(&reason) {
+            stays.push(reason);
+        }
+    }
+    if relieves_nothing(scene, host, resource, candidate.demand) {
+        stays.push(Reason::NoRelief { cpu: candidate.demand.cpu, memory: candidate.demand.memory });
+    }
+    if !stays.is_empty() {
+        return Fate::Stays(stays);
+    }
+    let profile = scene.state.profile(candidate.vm, Initiative::Automatic);
+    let source_after = scene.after_departures(host, resource, candidate.demand);
+    let bid = Bid { profile: &profile, demand: candidate.demand, resource, source_after };
+    let mut best = None;
+    let mut counts = [(0u32, HostIx(0)); Obstacle::COUNT];
+    let mut kinds = [None; Obstacle::COUNT];
+    for (to, _) in scene.snapshot().hosts_ix().filter(|(to, _)| *to != host) {
+        match scene.obstacle(&bid, to) {
+            None => {
+                let (cpu, memory) = scene.with(to, bid.demand);
+                let hot = if resource == Resource::Cpu { cpu } else { memory };
+                let key = (candidate.failed_on.contains(&to), cpu.max(memory), hot, to);
+                if best.is_none_or(|best| key < best) {
+                    best = Some(key);
+                }
+            }
+            Some(obstacle) => {
+                let (count, first) = &mut counts[obstacle.number()];
+                if *count == 0 {
+                    (*first, kinds[obstacle.number()]) = (to, Some(obstacle));
+                }
+                *count += 1;
+            }
+        }
+    }
+    if let Some((_, _, _, to)) = best {
+        return Fate::Goes(to);
+    }
+    let mut found: Vec<Count> = kinds
+        .iter()
+        .zip(counts)
+        .filter_map(|(kind, (hosts, first))| Some(Count { hosts, example: scene.reason((*kind)?, &bid, first) }))
+        .collect();
+    found.sort_by(|a, b| {
+        b.hosts.cmp(&a.hosts).then(b.example.class().cmp(&a.example.class())).then(a.example.cmp(&b.example))
+    });
+    Fate::Nowhere(found)
+}
+
+fn relieves_nothing(scene: &Scene<'_>, host: HostIx, resource: Resource, demand: Use) -> bool {
+    let whole = scene.snapshot().host(host);
+    let part = match resource {
+        Resource::Cpu => demand.cpu.share_of(whole.cpu),
+        Resource::Memory => demand.memory.share_of(whole.memory),
+    };
+    part < WORTH_MOVING
+}
