@@ -4,7 +4,7 @@
 # Settings, words to the user, polling, and the names of namespaces. Sourced first by lab/lab.
 
 PATH=$PATH:/usr/sbin:/sbin # sudo and su may leave them out
-ULM_LAB=${ULM_LAB:-/tmp/ulm-lab}
+ULM_LAB=$(realpath -m "${ULM_LAB:-/tmp/ulm-lab}") # libvirt and namespaces want it absolute
 LAB_HOST_CPUS=${LAB_HOST_CPUS:-2}
 LAB_HOST_MEM_MIB=${LAB_HOST_MEM_MIB:-8192}
 LAB_CPU_WEIGHT=${LAB_CPU_WEIGHT:-32}
