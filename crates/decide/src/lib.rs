@@ -1,1 +1,32 @@
-//! Snapshot + policy + clock -> plan + reasons; pure and deterministic.
+//! Snapshot + policy + clock → plan + reasons. Pure, deterministic, and the only place that combines rules, forecast, placement,
+//! policy and checker.
+//!
+//! ```
+//! use ulm_decide::{Acting, Input, Past, decide};
+//! use ulm_model::{Snapshot, Time};
+//! use ulm_policy::Policy;
+//!
+//! let snapshot = Snapshot { taken_at: Time(1000), ..Snapshot::default() };
+//! let input = Input::new(snapshot, Time(1000), Acting::Off, Past::default());
+//! let decision = decide(&input, &Policy::default());
+//! assert!(decision.plan.steps.is_empty());
+//! println!("{}", decision.report);
+//! ```
+//!
+//! [`Input`] is one value that holds everything a decision may see, so a bug report is a file: the same input and
+//! the same policy give the same decision, byte for byte. [`decide`] reads like a list of sentences; each gate stands in the
+//! open and what it holds back is in the [`Report`] with its reasons.
+//!
+//! Whether acting is on changes nothing in the plan: a dry run is the same decision that nobody carries out.
+
+mod by_hand;
+mod figures;
+mod gates;
+mod input;
+mod report;
+mod round;
+
+pub use by_hand::{migrate_by_hand, why_not};
+pub use input::{Acting, Input, Past, VmPast};
+pub use report::{Answer, Decision, Gate, GateReport, HostReport, Relief, Report, VmReport};
+pub use round::decide;

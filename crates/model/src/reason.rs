@@ -225,6 +225,8 @@ reasons! {
     // ---- the administrator wants it so
     /// Acting is switched off.
     ActingOff { } Configuration "acting.off" => ("acting is switched off (`ulm enable` switches it on)");
+    /// The policy does not look for overworked hosts.
+    PolicyOff { } Configuration "hotspot.off" => ("the policy does not look for overworked hosts (`enabled = false` in [hotspot])");
     /// The host is in maintenance.
     Maintenance {
         /// Which host.

@@ -1,0 +1,52 @@
+//! What holds a single VM or host back for a while.
+
+use std::time::Duration;
+
+use ulm_model::{HostName, Reason, Time, VmId};
+use ulm_policy::Policy;
+
+use crate::Input;
+use crate::input::doubled;
+
+const DAY: Duration = Duration::from_secs(86_400);
+
+/// Why the VM's own past keeps it where it is: cool-down, minimum residence, failed moves.
+pub(crate) fn vm_rests(input: &Input, policy: &Policy, vm: VmId) -> Vec<Reason> {
+    let Some(past) = input.past.vms.get(&vm) else { return Vec::new() };
+    let (now, mut reasons) = (input.now, Vec::new());
+    if let Some(last) = past.moved.last() {
+        // Each further move within a day before the last one doubles the rest: who goes back and forth goes ever more slowly.
+        let further = past.moved.iter().filter(|at| last.since(**at) < DAY).count() as u32 - 1;
+        let until = *last + doubled(policy.hotspot.cool_down, further);
+        if now < until {
+            reasons.push(Reason::CoolingDown { until });
+        }
+    }
+    if let Some(came) = past.came {
+        let until = came + policy.hotspot.minimum_residence;
+        if now < until {
+            reasons.push(Reason::TooNew { until });
+        }
+    }
+    if let Some(failed_at) = past.failed_at {
+        let until = failed_at + doubled(policy.limits.back_off, past.failures.saturating_sub(1));
+        if past.failures >= policy.limits.max_failures.max(1) {
+            reasons.push(Reason::GivenUp { failures: past.failures });
+        } else if now < until {
+            reasons.push(Reason::BackingOff { failures: past.failures, until });
+        }
+    }
+    reasons
+}
+
+/// When the host is judged again after its last move, if that is still to come.
+pub(crate) fn settling(input: &Input, policy: &Policy, host: &HostName) -> Option<Reason> {
+    let until = *input.past.hosts.get(host)? + policy.hotspot.settle;
+    (input.now < until).then(|| Reason::Settling { host: host.clone(), until })
+}
+
+/// From when on the host's samples tell of what runs on it now: the end of its last move.
+pub(crate) fn unchanged_since(input: &Input, host: &HostName) -> Time {
+    // A sample that was taken at the very moment covers the time before it.
+    input.past.hosts.get(host).map_or(Time(i64::MIN), |changed| *changed + Duration::from_millis(1))
+}

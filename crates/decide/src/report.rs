@@ -1,0 +1,177 @@
+//! What was decided, and every why and why-not that can be asked for later.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use ulm_check::Sane;
+use ulm_model::text::Document;
+use ulm_model::{Action, Bytes, HostName, MilliCpu, Plan, Reason, Resource, Share, VmId};
+
+use crate::Acting;
+
+/// What was decided.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Decision {
+    /// What is to be done; without steps when nothing is.
+    pub plan: Plan,
+    /// The checker's receipt for the plan. `None` when it refused one; then the plan has no steps and the report says why.
+    pub sane: Option<Sane>,
+    /// Why, and why not.
+    pub report: Report,
+}
+
+impl Document for Decision {
+    const SCHEMA: &'static str = "ulm.decision/1";
+}
+
+/// Why, and why not.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Report {
+    /// Whether plans of the policy are carried out.
+    pub acting: Acting,
+    /// The one reason that tells most.
+    pub summary: Reason,
+    /// The gates that the round as a whole went through, in order, up to the one that held it back.
+    pub gates: Vec<GateReport>,
+    /// Hosts of which there is something to say, the most overworked ones first.
+    pub hosts: Vec<HostReport>,
+}
+
+/// A gate that a round goes through.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Gate {
+    /// The policy looks for overworked hosts at all.
+    Enabled,
+    /// The facts as a whole can be believed.
+    Data,
+    /// Some host has been overworked for long enough.
+    Sustained,
+    /// Further moves may be begun.
+    Limits,
+    /// The independent checker agrees.
+    Check,
+}
+
+/// What a gate said.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct GateReport {
+    /// Which gate.
+    pub gate: Gate,
+    /// Why it held the round back; empty: it let it pass.
+    pub held: Vec<Reason>,
+}
+
+/// What there is to say of a host.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct HostReport {
+    /// Which host.
+    pub host: HostName,
+    /// What was found: overworked, settling, stale, not sustained … in the order of the gates.
+    pub findings: Vec<Reason>,
+    /// For an overworked host: what came of trying to relieve it, for each hot resource.
+    pub relief: Vec<Relief>,
+}
+
+/// What came of trying to relieve a host of one resource.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Relief {
+    /// The hot resource.
+    pub resource: Resource,
+    /// What the host will use of it when all moves from it have ended.
+    pub after: Share,
+    /// The VMs that were looked at, most hungry first.
+    pub vms: Vec<VmReport>,
+    /// VMs that were not looked at, or not listed for length.
+    pub more_vms: u32,
+    /// Why no more is done, when the host stays overworked.
+    pub ends: Option<Reason>,
+}
+
+/// What came of looking at a VM.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct VmReport {
+    /// Which VM.
+    pub vm: VmId,
+    /// Its name.
+    pub name: String,
+    /// CPU that it uses on average.
+    pub cpu: MilliCpu,
+    /// Memory of the host that it uses on average.
+    pub memory: Bytes,
+    /// What came of it.
+    pub answer: Answer,
+}
+
+/// Moved, not moved, or no target.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Answer {
+    /// It goes there.
+    Goes(HostName),
+    /// It is not moved, whatever the target.
+    Stays(Vec<Reason>),
+    /// No host takes it: for each obstacle how many hosts it rules out, and the reason for the first of them.
+    Nowhere(Vec<(u32, Reason)>),
+}
+
+impl fmt::Display for Decision {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for step in &self.plan.steps {
+            let Action::Move { vm_name, from, to, .. } = &step.action;
+            writeln!(f, "move {vm_name} from {from} to {to}: {}", step.because)?;
+        }
+        self.report.fmt(f)
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{}", self.summary)?;
+        for reason in self.gates.iter().flat_map(|gate| &gate.held).filter(|reason| **reason != self.summary) {
+            writeln!(f, "{reason}")?;
+        }
+        for host in &self.hosts {
+            writeln!(f, "{}:", host.host)?;
+            for finding in &host.findings {
+                writeln!(f, "  {finding}")?;
+            }
+            for relief in &host.relief {
+                relief.fmt(f)?;
+            }
+        }
+        if self.acting == Acting::Off {
+            writeln!(f, "{}", Reason::ActingOff {})?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Relief {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for vm in &self.vms {
+            write!(f, "  {} ({}, {}) ", vm.name, vm.cpu, vm.memory)?;
+            match &vm.answer {
+                Answer::Goes(to) => writeln!(f, "goes to {to}")?,
+                Answer::Stays(reasons) => {
+                    let reasons: Vec<String> = reasons.iter().map(Reason::to_string).collect();
+                    writeln!(f, "stays: {}", reasons.join("; "))?;
+                }
+                Answer::Nowhere(counts) => {
+                    writeln!(f, "fits nowhere:")?;
+                    for (hosts, example) in counts {
+                        let others = if *hosts > 1 { format!(" (and {} more)", hosts - 1) } else { String::new() };
+                        writeln!(f, "    {example}{others}")?;
+                    }
+                }
+            }
+        }
+        if self.more_vms > 0 {
+            writeln!(f, "  {} more VM(s) not looked at or not listed", self.more_vms)?;
+        }
+        match &self.ends {
+            Some(reason) => writeln!(f, "  {} then: {}; {reason}", self.resource, self.after),
+            None => writeln!(f, "  {} then: {}", self.resource, self.after),
+        }
+    }
+}
