@@ -5,6 +5,7 @@
 
 use std::ops::{Deref, DerefMut};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::ThreadId;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -36,12 +37,14 @@ struct Shared {
     /// The world's version that was told last.
     told: watch::Sender<u64>,
     drivers: Mutex<u64>,
+    /// The thread that holds the world: it would wait for itself if it asked again.
+    holder: Mutex<Option<ThreadId>>,
 }
 
 /// The world, brought to the present and held. Do not keep it across an await.
 pub struct Held<'a> {
     world: MutexGuard<'a, World>,
-    told: &'a watch::Sender<u64>,
+    shared: &'a Shared,
 }
 
 impl Deref for Held<'_> {
@@ -60,16 +63,24 @@ impl DerefMut for Held<'_> {
 impl Drop for Held<'_> {
     fn drop(&mut self) {
         let version = self.world.version;
-        self.told.send_if_modified(|told| std::mem::replace(told, version) != version);
+        self.shared.told.send_if_modified(|told| std::mem::replace(told, version) != version);
+        *self.shared.holder.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 }
 
 impl Shared {
     fn world(&self) -> Held<'_> {
+        let me = std::thread::current().id();
+        assert!(
+            *self.holder.lock().unwrap_or_else(PoisonError::into_inner) != Some(me),
+            "this thread holds the simulated world already: let go of it before the next call, \
+             e.g. by `let` statements of their own",
+        );
         // A test that panicked while it held the world has said what is wrong already.
         let mut world = self.world.lock().unwrap_or_else(PoisonError::into_inner);
+        *self.holder.lock().unwrap_or_else(PoisonError::into_inner) = Some(me);
         world.advance(self.clock.now());
-        Held { world, told: &self.told }
+        Held { world, shared: self }
     }
 }
 
@@ -80,7 +91,7 @@ impl SimCluster {
     pub fn new(scenario: &Scenario, clock: Arc<dyn Clock>) -> Result<Self, ScenarioError> {
         let world = World::new(scenario, clock.now())?;
         let (told, _) = watch::channel(0);
-        let shared = Arc::new(Shared { world: Mutex::new(world), clock, told, drivers: Mutex::new(0) });
+        let shared = Arc::new(Shared { world: Mutex::new(world), clock, told, drivers: Mutex::new(0), holder: Mutex::new(None) });
         tokio::spawn(keep_going(Arc::downgrade(&shared), shared.told.subscribe()));
         Ok(SimCluster { shared })
     }
