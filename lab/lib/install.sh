@@ -8,7 +8,7 @@ QEMU_MIN=9
 
 # Packages whose version matters: from backports on Debian 12, from the release itself later.
 PKGS_VIRT=(qemu-system-x86 qemu-utils libvirt-daemon-system libvirt-clients libvirt-daemon
-    libvirt-daemon-driver-qemu)
+    libvirt-daemon-driver-qemu libvirt-daemon-driver-interface)
 # Everything else comes from the release. gcc and libc6-dev build the guest's worker.
 PKGS_BASE=(iproute2 busybox-static cpio gzip xz-utils kmod iputils-ping netcat-openbsd jq gcc libc6-dev
     procps util-linux openssl openssh-server openssh-client)
