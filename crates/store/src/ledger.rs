@@ -77,6 +77,7 @@ pub fn kind(event: &Event) -> &'static str {
         Event::Disabled { .. } => "disabled",
         Event::HostAdded { .. } => "host_added",
         Event::HostRemoved { .. } => "host_removed",
+        Event::Arrived { .. } => "arrived",
         Event::MaintenanceBegun { .. } => "maintenance_begun",
         Event::MaintenanceEnded { .. } => "maintenance_ended",
         Event::PlanAccepted { .. } => "plan_accepted",
@@ -144,7 +145,6 @@ fn write(tx: &Connection, at: Time, event: &Event, json: &str) -> rusqlite::Resu
     let seq: i64 =
         tx.prepare_cached("SELECT coalesce(max(seq), 0) + 1 FROM ledger")?.query_row([], |row| row.get(0))?;
     let key = move_of(event);
-    let vm = key.map(|key| key.vm.to_string());
     let plan = match event {
         Event::PlanAccepted { plan, .. } | Event::PlanRefused { plan, .. } => Some(&plan.0),
         _ => key.map(|key| &key.plan.0),
@@ -154,8 +154,13 @@ fn write(tx: &Connection, at: Time, event: &Event, json: &str) -> rusqlite::Resu
         | Event::HostRemoved { host, .. }
         | Event::MaintenanceBegun { host, .. }
         | Event::MaintenanceEnded { host, .. }
+        | Event::Arrived { host, .. }
         | Event::Stuck { host, .. } => Some(&host.0),
         _ => None,
+    };
+    let (vm, vm_name) = match event {
+        Event::Arrived { vm, vm_name, .. } => (Some(vm.to_string()), Some(vm_name)),
+        _ => (key.map(|key| key.vm.to_string()), key.map(|key| &key.vm_name)),
     };
     tx.prepare_cached(
         "INSERT INTO ledger (seq, at, event, plan, step, vm, vm_name, from_host, to_host, host, says, json) \
@@ -168,7 +173,7 @@ fn write(tx: &Connection, at: Time, event: &Event, json: &str) -> rusqlite::Resu
         plan,
         key.map(|key| key.step.0),
         vm,
-        key.map(|key| &key.vm_name),
+        vm_name,
         key.map(|key| &key.from.0),
         key.map(|key| &key.to.0),
         host,

@@ -88,8 +88,11 @@ pub(super) fn close(
         return Ok(rolled);
     }
     let old = old_block(tx, path, tier, start, slab)?;
-    // Rows that come when their block has been forgotten already would roll up to less than what is known of that hour.
-    let too_late = old.is_none() && start + tier.span() + tier.keep() <= now.0;
+    // Rows that come when their hour has been forgotten already would roll up to less than what is known of that hour.
+    let too_late = tier == Tier::Raw
+        && old.is_none()
+        && start + tier.span() + tier.keep() <= now.0
+        && is_rolled_up(tx, start, slab).map_err(sql)?;
     if !too_late {
         gather(tx, path, &mut room.columns, tier, &rows, old.as_ref())?;
         write_block(tx, &room.columns, tier, start, slab, old.map(|old| old.id)).map_err(sql)?;
@@ -108,6 +111,24 @@ pub(super) fn close(
         delete.execute([id]).map_err(sql)?;
     }
     Ok(rolled)
+}
+
+/// Whether the hour that begins at `start` is in the hours' tier.
+fn is_rolled_up(tx: &Connection, start: i64, slab: u32) -> rusqlite::Result<bool> {
+    let in_journal: bool = tx
+        .prepare_cached(
+            "SELECT EXISTS (SELECT 1 FROM tick JOIN journal ON journal.id = no << 20 | ?2 WHERE tier = 2 AND at = ?1)",
+        )?
+        .query_row(params![start, slab], |row| row.get(0))?;
+    if in_journal {
+        return Ok(true);
+    }
+    let block = Tier::Hour.block_start(slab, start);
+    let found: Option<Vec<u8>> = tx
+        .prepare_cached("SELECT times FROM block WHERE tier = 2 AND slab = ?1 AND start = ?2")?
+        .query_row(params![slab, block], |row| row.get(0))
+        .optional()?;
+    Ok(found.is_some_and(|bytes| times(block, &bytes).contains(&start)))
 }
 
 /// The journal's rows of a block, as time and row number, in the order in which they came.

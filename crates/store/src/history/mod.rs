@@ -219,4 +219,12 @@ impl History {
     pub fn maintain(&self, now: Time) -> Result<Maintained, StoreError> {
         self.writer()?.maintain(now)
     }
+
+    /// Limits the file's size, so that tests can fill the disk without one.
+    #[doc(hidden)]
+    pub fn limit_pages_for_tests(&self, pages: u32) -> Result<(), StoreError> {
+        let writer = self.writer()?;
+        let limit = writer.connection.query_row(&format!("PRAGMA max_page_count = {pages}"), [], |_| Ok(()));
+        limit.map_err(|e| StoreError::sql(&self.0.path, e))
+    }
 }

@@ -243,18 +243,29 @@ impl Reader<'_> {
         match tier {
             Tier::FiveMinutes => Ok(span.div_ceil(5 * MINUTE as u64) as usize),
             Tier::Hour => Ok(span.div_ceil(HOUR as u64) as usize),
-            Tier::Raw => {
-                let (slab, _) = place(self.series.number);
-                let closed = "SELECT coalesce(sum(length(times) / 4), 0) FROM block WHERE tier = 0 AND slab = ?1 AND start >= ?2 AND start < ?3";
-                let open = "SELECT count(*) FROM tick WHERE tier = 0 AND at >= ?1 AND at < ?2";
-                let count = |sql: &str, values: &[i64]| -> Result<i64, StoreError> {
-                    let mut statement = self.connection.prepare_cached(sql).map_err(|e| self.sql(e))?;
-                    statement.query_row(rusqlite::params_from_iter(values), |row| row.get(0)).map_err(|e| self.sql(e))
-                };
-                let in_blocks = count(closed, &[i64::from(slab), hour_start(from), to])?;
-                Ok((in_blocks + count(open, &[from, to])?) as usize)
-            }
+            Tier::Raw => self.count_raw(from, to).map_err(|e| self.sql(e)),
         }
+    }
+
+    fn count_raw(&self, from: i64, to: i64) -> rusqlite::Result<usize> {
+        let (slab, _) = place(self.series.number);
+        let mut blocks = self.connection.prepare_cached(
+            "SELECT start, times FROM block WHERE tier = 0 AND slab = ?1 AND start > ?2 AND start < ?3",
+        )?;
+        let mut rows = blocks.query(params![slab, from - Tier::Raw.span(), to])?;
+        let mut count = 0;
+        while let Some(row) = rows.next()? {
+            let times = close::times(row.get(0)?, row.get_ref(1)?.as_blob()?);
+            count += times.iter().filter(|at| (from..to).contains(at)).count();
+        }
+        let open: i64 = self
+            .connection
+            .prepare_cached(
+                "SELECT count(*) FROM tick WHERE tier = 0 AND at >= ?1 AND at < ?2 \
+                 AND EXISTS (SELECT 1 FROM journal WHERE id = no << 20 | ?3)",
+            )?
+            .query_row(params![from, to, slab], |row| row.get(0))?;
+        Ok(count + open as usize)
     }
 
     /// The begin of the oldest block of a tier that there is for the series' slab; of the journal when no block is closed yet.
@@ -272,9 +283,8 @@ impl Reader<'_> {
             )
             .and_then(|mut statement| statement.query_row(params![tier.number(), slab], |row| row.get(0)))
             .map_err(|e| self.sql(e))?;
-        // Five minutes are rolled up from the raw journal as well, before they have a journal of their own.
-        let raw =
-            if tier == Tier::FiveMinutes && closed.is_none() && open.is_none() { self.begin(Tier::Raw)? } else { None };
+        // What is in the raw journal is rolled up while it is read.
+        let raw = if tier == Tier::FiveMinutes { self.begin(Tier::Raw)? } else { None };
         let open = open.map(|at| if tier == Tier::Raw { hour_start(at) } else { at });
         Ok([closed, open, raw].into_iter().flatten().min())
     }

@@ -240,18 +240,12 @@ impl Writer {
 
     pub(super) fn maintain(&mut self, now: Time) -> Result<Maintained, StoreError> {
         let mut done = Maintained::default();
-        let due: Vec<(Tier, i64, u32)> = self
-            .open
-            .iter()
-            .flat_map(|(&(tier, start), slabs)| slabs.iter().map(move |&slab| (tier, start, slab)))
-            .filter(|&(tier, start, slab)| tier.due(slab, start) <= now.0)
-            .take(CLOSE_AT_ONCE + 1)
-            .collect();
-        done.more |= due.len() > CLOSE_AT_ONCE;
-        for &(tier, start, slab) in due.iter().take(CLOSE_AT_ONCE) {
+        let due: Vec<(Tier, i64, u32)> = self.due(now).take(CLOSE_AT_ONCE).collect();
+        for (tier, start, slab) in due {
             self.close_block(tier, start, slab, now)?;
             done.closed += 1;
         }
+        done.more = self.due(now).next().is_some();
         self.forget_blocks(now, &mut done).map_err(|e| self.sql(e))?;
         self.forget_ticks(now).map_err(|e| self.sql(e))?;
         if now.0 - self.swept >= DAY {
@@ -263,6 +257,14 @@ impl Writer {
             self.checkpoint("PASSIVE")?;
         }
         Ok(done)
+    }
+
+    /// The blocks that should be closed by now: finer tiers first, as they feed the next, and older ones first.
+    fn due(&self, now: Time) -> impl Iterator<Item = (Tier, i64, u32)> {
+        self.open
+            .iter()
+            .flat_map(|(&(tier, start), slabs)| slabs.iter().map(move |&slab| (tier, start, slab)))
+            .filter(move |&(tier, start, slab)| tier.due(slab, start) <= now.0)
     }
 
     fn close_block(&mut self, tier: Tier, start: i64, slab: u32, now: Time) -> Result<(), StoreError> {
