@@ -42,6 +42,26 @@ mod series;
 mod tier;
 mod write;
 
+#[doc(hidden)]
+pub mod codec_for_benches {
+    //! The codec by itself, so that the benchmark can put it beside others.
+
+    use super::{Metric, code, codec};
+
+    /// The codes of values.
+    pub fn codes(values: &[f32], metric: Metric) -> Vec<i16> {
+        values.iter().map(|&value| code::encode(value, metric.precision())).collect()
+    }
+    /// Packs a stream.
+    pub fn encode(codes: &[i16], out: &mut Vec<u8>) {
+        codec::encode(codes, None, out);
+    }
+    /// Unpacks a stream. Panics when it is damaged.
+    pub fn decode(bytes: &[u8], out: &mut [i16]) {
+        codec::decode(bytes, None, out).expect("a stream that was packed before");
+    }
+}
+
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
