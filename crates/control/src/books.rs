@@ -1,18 +1,22 @@
 //! What the daemon writes down: state and ledger (nothing is begun without them), and the history (watching goes on without it).
 
-use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Mutex;
+use std::time::Duration;
 
+use ulm_decide::Past;
 use ulm_model::ledger::{Entry, Event};
-use ulm_model::{HostName, Snapshot, Time, VmId};
-use ulm_store::{Entity, Filter, History, LastMoves, Metric, Resolution, Store, StoreError, Unit};
+use ulm_model::{HostName, Snapshot, Time};
+use ulm_store::{Entity, Filter, History, Metric, Resolution, Store, StoreError, Unit};
 
 use crate::journal::Journal;
 use crate::order::{OrderError, Refusal};
 use crate::published::Published;
 use crate::samples;
 use crate::view::{HistoryQuery, LedgerQuery, Series, SeriesPoint};
+
+/// What happened longer ago does not bear on decisions: the longest cool-down is a day, doubled moves are counted over a week.
+const BEARS_FOR: Duration = Duration::from_secs(8 * 86_400);
 
 /// Entries that a question without a limit gets.
 const ENTRIES: u32 = 100;
@@ -22,6 +26,8 @@ pub struct Books {
     store: Store,
     history: History,
     recording: Mutex<Recording>,
+    /// What the ledger says of the past, as far as decisions need it.
+    past: Mutex<Past>,
 }
 
 #[derive(Default)]
@@ -44,17 +50,28 @@ impl Books {
 
     fn with(store: Store) -> Result<Books, StoreError> {
         let history = store.history()?;
-        Ok(Books { store, history, recording: Mutex::default() })
+        Ok(Books { store, history, recording: Mutex::default(), past: Mutex::default() })
+    }
+
+    /// Reads from the ledger what bears on decisions at `now`, so that cool-downs survive a restart.
+    pub fn recall(&self, now: Time) -> Result<(), StoreError> {
+        let filter = Filter { since: Some(now - BEARS_FOR), ..Filter::default() };
+        let mut past = Past::default();
+        for entry in self.store.entries(&filter)?.iter().rev() {
+            past.note(entry);
+        }
+        *self.past.lock().expect("no holder of the past panics") = past;
+        Ok(())
+    }
+
+    /// What happened before, as far as decisions need it.
+    pub fn past(&self) -> Past {
+        self.past.lock().expect("no holder of the past panics").clone()
     }
 
     /// State and ledger.
     pub fn store(&self) -> &Store {
         &self.store
-    }
-
-    /// What came of each VM's moves, for cool-downs.
-    pub fn last_moves(&self) -> Result<BTreeMap<VmId, LastMoves>, StoreError> {
-        self.store.last_moves()
     }
 
     /// Keeps a round's figures, and does a part of the upkeep that is due.
@@ -65,6 +82,7 @@ impl Books {
         self.history.append(&tick)?;
         recording.last = snapshot.taken_at;
         self.history.maintain(snapshot.taken_at)?;
+        self.past.lock().expect("no holder of the past panics").forget(snapshot.taken_at - BEARS_FOR);
         Ok(())
     }
 
@@ -114,7 +132,10 @@ impl Books {
 
 impl Journal for Books {
     fn write(&self, at: Time, event: &Event) -> Result<u64, String> {
-        self.store.append(at, event).map_err(|error| error.to_string())
+        let seq = self.store.append(at, event).map_err(|error| error.to_string())?;
+        let entry = Entry { seq, at, event: event.clone() };
+        self.past.lock().expect("no holder of the past panics").note(&entry);
+        Ok(seq)
     }
 }
 

@@ -14,11 +14,12 @@ use thiserror::Error;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
+use ulm_check::Grounds;
 use ulm_collect::{Known, Observer};
 use ulm_decide::Decision;
 use ulm_drivers::{Clock, Driver};
 use ulm_model::ledger::{Event, MoveKey, Outcome};
-use ulm_model::{Acting, HostName, InFlight, Plan, Reason, Snapshot, Step, StepId, Time};
+use ulm_model::{Acting, HostName, InFlight, Plan, Reason, Snapshot, Step, StepId, Time, VmId};
 use ulm_policy::Policy;
 use ulm_store::{Service, StoreError};
 
@@ -98,6 +99,8 @@ struct Core {
     drivers: BTreeMap<HostName, Arc<dyn Driver>>,
     maintenance: BTreeSet<HostName>,
     executor: Executor,
+    /// VMs that a move of ours may have brought to where the next round will see them.
+    ours: BTreeSet<VmId>,
     /// Hosts that the ledger says are stuck, so that it says so once.
     stuck: BTreeSet<HostName>,
     published: Published,
@@ -116,6 +119,7 @@ impl Daemon {
         });
         let now = clock.now();
         books.store().append(now, &Event::DaemonStarted { version: version.clone() })?;
+        books.recall(now)?;
         let acting = books.store().acting()?;
         let (executor, dones) = Executor::new();
         let published = Published { version, started_at: now, acting, ..Published::default() };
@@ -128,6 +132,7 @@ impl Daemon {
             drivers: BTreeMap::new(),
             maintenance: BTreeSet::new(),
             executor,
+            ours: BTreeSet::new(),
             stuck: BTreeSet::new(),
             published,
             out,
@@ -183,7 +188,8 @@ impl Daemon {
         let begun = Instant::now();
         let snapshot = Arc::new(self.observe(None).await);
         self.core.record(&snapshot);
-        let decision = self.core.decide(&snapshot);
+        self.core.note_arrivals(&snapshot);
+        let decision = ulm_decide::decide(&self.core.input(&snapshot), &self.core.policy);
         self.core.note_stuck(&decision);
         let plan = decision.plan.clone();
         let number = self.core.published.round.map_or(1, |round| round.number + 1);
@@ -408,19 +414,14 @@ impl Core {
 
     /// Everything that the decision may see.
     fn input(&self, snapshot: &Snapshot) -> ulm_decide::Input {
-        let last_moves = self.books.last_moves().unwrap_or_else(|error| {
-            tracing::error!(%error, "the ledger cannot be read");
-            BTreeMap::new()
-        });
-        ulm_decide::Input::new(snapshot.clone(), self.clock.now(), self.published.acting, last_moves)
-    }
-
-    fn decide(&mut self, snapshot: &Snapshot) -> Decision {
-        ulm_decide::decide(&self.input(snapshot), &self.policy)
+        ulm_decide::Input::new(snapshot.clone(), self.clock.now(), self.published.acting, self.books.past())
     }
 
     fn check(&self, plan: &Plan, snapshot: &Snapshot) -> Result<(), String> {
-        ulm_check::check(plan, snapshot, &self.policy.rulebook(), self.clock.now()).map_err(|fault| fault.to_string())
+        let rulebook = self.policy.rulebook();
+        // The digest binds a plan to the facts that it was made from; here it is judged by newer ones.
+        let grounds = Grounds { snapshot, digest: &plan.parent, rulebook: &rulebook, now: self.clock.now() };
+        ulm_check::check(plan, &grounds).map(|_| ()).map_err(|fault| fault.to_string())
     }
 
     /// Takes a plan on: it is kept, and the ledger says so, before any step of it begins.
@@ -449,6 +450,7 @@ impl Core {
             let error = "it is not under ULM's care any more".to_owned();
             return self.refuse(key, Reason::Unreachable { host: gone.clone(), error });
         };
+        self.ours.insert(key.vm);
         let phase = if how == How::Begin { Phase::Waiting } else { Phase::Intended };
         let Some(begin) = self.executor.begin(key.clone(), because, phase, since) else {
             return self.refuse(key, Reason::Moving {});
@@ -510,20 +512,38 @@ impl Core {
         };
     }
 
-    /// Tells the ledger once of each host that stays overworked, and forgets it when it does not.
-    fn note_stuck(&mut self, decision: &Decision) {
-        let now_stuck = decision.stuck();
-        let names: BTreeSet<HostName> = now_stuck.iter().map(|(host, _)| host.clone()).collect();
-        for (host, reason) in now_stuck {
-            if !self.stuck.contains(&host) {
-                self.tell(&Event::Stuck { host, reason });
+    /// Tells the ledger of VMs that are on another host than in the last round, by no move of ours.
+    fn note_arrivals(&mut self, snapshot: &Snapshot) {
+        let before = self.published.snapshot.clone();
+        if self.published.round.is_none() {
+            // What is there when ULM first looks has been there for nobody knows how long.
+            return;
+        }
+        for vm in snapshot.vms.iter().filter(|vm| !self.ours.contains(&vm.id)) {
+            let host = &snapshot.host(vm.host).name;
+            let from = before.find_vm(vm.id).map(|ix| before.host(before.vm(ix).host).name.clone());
+            let new_here = before.find_host(host).is_some() && from.as_ref() != Some(host);
+            if new_here {
+                let (vm, vm_name, host) = (vm.id, vm.name.clone(), host.clone());
+                self.tell(&Event::Arrived { vm, vm_name, host, from });
             }
         }
-        self.stuck = names;
+        let open = self.executor.known_moves();
+        self.ours.retain(|vm| open.contains_key(vm));
+    }
+
+    /// Tells the ledger once of each host that stays overworked, and forgets it when it does not.
+    fn note_stuck(&mut self, decision: &Decision) {
+        let now_stuck: BTreeMap<HostName, Reason> =
+            decision.stuck().map(|(host, reason)| (host.clone(), reason.clone())).collect();
+        for (host, reason) in now_stuck.iter().filter(|(host, _)| !self.stuck.contains(*host)) {
+            self.tell(&Event::Stuck { host: host.clone(), reason: reason.clone() });
+        }
+        self.stuck = now_stuck.into_keys().collect();
     }
 
     fn tell(&self, event: &Event) {
-        if let Err(error) = self.books.store().append(self.clock.now(), event) {
+        if let Err(error) = self.books.write(self.clock.now(), event) {
             tracing::error!(%error, %event, "the ledger cannot be written");
         }
     }

@@ -45,7 +45,7 @@ impl Published {
             hosts: self.hosts(),
             moves: self.moves.clone(),
             doubts: self.snapshot.doubts.clone(),
-            because: self.decision.as_ref().map_or_else(Vec::new, |decision| decision.because()),
+            because: self.decision.as_ref().map_or_else(Vec::new, |decision| vec![decision.report.summary.clone()]),
             troubles: self.troubles.clone(),
         }
     }

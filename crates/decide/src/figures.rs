@@ -41,11 +41,27 @@ impl HostFigures {
             }
         }
     }
+    /// What the host uses of the resource while it is high, as a part of the host.
+    pub fn high_share(&self, resource: Resource, host: &Host) -> Share {
+        let high = self.while_high(resource, self.mean());
+        match resource {
+            Resource::Cpu => high.cpu.share_of(host.cpu),
+            Resource::Memory => high.memory.share_of(host.memory),
+        }
+    }
     /// Whether the resource has been above its threshold for long enough.
     pub fn holds(&self, resource: Resource) -> bool {
         match resource {
             Resource::Cpu => self.cpu.holds(),
             Resource::Memory => self.memory.holds(),
+        }
+    }
+    /// What the host uses of a resource while it is high. More than the mean: four quiet samples of sixteen do not make a
+    /// host less overworked in the other twelve.
+    pub fn while_high(&self, resource: Resource, of: Use) -> Use {
+        match resource {
+            Resource::Cpu => Use { cpu: of.cpu.max(self.cpu.high_mean.unwrap_or_default()), ..of },
+            Resource::Memory => Use { memory: of.memory.max(self.memory.high_mean.unwrap_or_default()), ..of },
         }
     }
     /// What the host uses on average. Both means are there: a host without samples has no figures.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use ulm_model::ledger::{Entry, Event, Found, MoveKey, Outcome};
 use ulm_model::text::Document;
-use ulm_model::{HostName, Snapshot, Time, VmId};
+use ulm_model::{Acting, HostName, Snapshot, Time, VmId};
 
 /// One value with everything that a decision may see, the policy aside.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -25,17 +25,6 @@ pub struct Input {
 
 impl Document for Input {
     const SCHEMA: &'static str = "ulm.input/1";
-}
-
-/// Whether plans of the policy are carried out.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Acting {
-    /// They are shown only.
-    #[default]
-    Off,
-    /// They are carried out.
-    On,
 }
 
 /// What happened before, so far as it bears on what may be done next. Rebuilt from the ledger after a restart with [`Past::note`].
@@ -87,6 +76,7 @@ impl Past {
                 Outcome::Stayed { .. } => self.failed(r#move, entry.at),
                 Outcome::Gone { .. } | Outcome::Doubled { .. } | Outcome::Unknown { .. } => {}
             },
+            Event::Arrived { vm, .. } => self.came(*vm, entry.at),
             _ => {}
         }
     }

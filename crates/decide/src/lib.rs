@@ -2,8 +2,8 @@
 //! policy and checker.
 //!
 //! ```
-//! use ulm_decide::{Acting, Input, Past, decide};
-//! use ulm_model::{Snapshot, Time};
+//! use ulm_decide::{Input, Past, decide};
+//! use ulm_model::{Acting, Snapshot, Time};
 //! use ulm_policy::Policy;
 //!
 //! let snapshot = Snapshot { taken_at: Time(1000), ..Snapshot::default() };
@@ -27,6 +27,6 @@ mod report;
 mod round;
 
 pub use by_hand::{migrate_by_hand, why_not};
-pub use input::{Acting, Input, Past, VmPast};
+pub use input::{Input, Past, VmPast};
 pub use report::{Answer, Decision, Gate, GateReport, HostReport, Relief, Report, VmReport};
 pub use round::decide;

@@ -5,19 +5,27 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use ulm_check::Sane;
 use ulm_model::text::Document;
-use ulm_model::{Action, Bytes, HostName, MilliCpu, Plan, Reason, Resource, Share, VmId};
-
-use crate::Acting;
+use ulm_model::{Acting, Action, Bytes, HostName, MilliCpu, Plan, Reason, Resource, Share, VmId};
 
 /// What was decided.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Decision {
     /// What is to be done; without steps when nothing is.
     pub plan: Plan,
-    /// The checker's receipt for the plan. `None` when it refused one; then the plan has no steps and the report says why.
+    /// The checker's receipt for the plan; there always is one when the plan has steps.
     pub sane: Option<Sane>,
     /// Why, and why not.
     pub report: Report,
+}
+
+impl Decision {
+    /// The hosts that stay overworked because nothing on them can go anywhere, each with the reason that says so.
+    pub fn stuck(&self) -> impl Iterator<Item = (&HostName, &Reason)> {
+        self.report.hosts.iter().flat_map(|host| {
+            let ends = host.relief.iter().filter_map(|relief| relief.ends.as_ref());
+            ends.filter(|reason| matches!(reason, Reason::Stuck { .. })).map(|reason| (&host.host, reason))
+        })
+    }
 }
 
 impl Document for Decision {

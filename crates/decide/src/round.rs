@@ -1,10 +1,10 @@
 //! One round: from the facts to a plan, gate by gate.
 
 use ulm_check::{Grounds, check};
-use ulm_model::{Action, HostIx, Plan, Reason, Resource, Rulebook, Share, Snapshot, Step, StepId, VmIx};
+use ulm_model::{Action, HostIx, HostState, Plan, Reason, Resource, Rulebook, Share, Snapshot, Step, StepId, VmIx};
 use ulm_place::{Barred, Candidate, Ceiling, Choice, Fate, Scene, Use, relieve};
 use ulm_policy::Policy;
-use ulm_rules::State;
+use ulm_rules::{Initiative, State};
 
 use crate::figures::{self, HostFigures};
 use crate::report::{Answer, Decision, Gate, GateReport, HostReport, Relief, Report, VmReport};
@@ -122,8 +122,11 @@ impl<'i> Round<'i> {
         for (ix, host) in self.input.snapshot.hosts_ix() {
             let mut findings = Vec::new();
             match &self.figures[ix.at()] {
+                _ if host.state != HostState::Maintenance && host.state != HostState::Up => {
+                    findings.extend(self.scene.state.gives_nothing(ix, Initiative::Automatic));
+                }
                 _ if self.scene.state.doubts().of_host(&host.name).is_some() => {
-                    findings.extend(self.scene.state.doubts().of_host(&host.name).cloned());
+                    findings.extend(self.scene.state.gives_nothing(ix, Initiative::Automatic));
                 }
                 None => match &self.scene.barred[ix.at()] {
                     Some(Barred::NoFigures(reason) | Barred::Settling(reason)) => findings.push(reason.clone()),
@@ -164,10 +167,11 @@ impl<'i> Round<'i> {
                 Resource::Cpu => host.cpu_use.value().is_some_and(|used| used.share_of(host.cpu) > threshold),
                 Resource::Memory => host.memory_use.value().is_some_and(|used| used.share_of(host.memory) > threshold),
             };
-            if figures.holds(resource) && mean > threshold {
+            if figures.holds(resource) {
                 findings.push(Reason::HostOverworked { host: host.name.clone(), resource, mean, threshold, above, of });
-                resources.push((u64::from(mean.0) * 10_000 / u64::from(threshold.0.max(1)), resource, threshold));
-            } else if now_above || figures.holds(resource) {
+                let high = figures.high_share(resource, host);
+                resources.push((u64::from(high.0) * 10_000 / u64::from(threshold.0.max(1)), resource, threshold));
+            } else if now_above {
                 let needed = hotspot.above;
                 findings.push(Reason::NotSustained { host: host.name.clone(), resource, above, needed, of });
             }
@@ -176,8 +180,9 @@ impl<'i> Round<'i> {
         if resources.is_empty() {
             return None;
         }
-        if let Some(settling) = settling {
-            findings.push(settling);
+        // It is overworked, but nothing may be done about it just now.
+        if let Some(held) = settling.or_else(|| self.scene.state.gives_nothing(ix, Initiative::Automatic)) {
+            findings.push(held);
             return None;
         }
         let excess = resources[0].0;
@@ -190,6 +195,7 @@ impl<'i> Round<'i> {
         let because = report.hosts[hot.place].findings[0].clone();
         let mut choices = Vec::new();
         for (resource, threshold) in &hot.resources {
+            self.look_while_high(hot.host, *resource);
             let under_way = self.departures(hot.host);
             let before = self.scene.after_departures(hot.host, *resource, Use::default());
             let place = &mut report.hosts[hot.place];
@@ -224,6 +230,15 @@ impl<'i> Round<'i> {
             choices.extend(found.choices.into_iter().map(|choice| (choice, because.clone())));
         }
         choices
+    }
+
+    /// From here on the source counts with what it uses while it is high: that is what is to be relieved.
+    fn look_while_high(&mut self, host: HostIx, resource: Resource) {
+        let Some(figures) = &self.figures[host.at()] else { return };
+        let (mean, used) = (figures.mean(), &mut self.scene.uses[host.at()]);
+        let high = figures.while_high(resource, mean);
+        used.cpu += high.cpu.saturating_sub(mean.cpu);
+        used.memory += high.memory.saturating_sub(mean.memory);
     }
 
     fn departures(&self, host: HostIx) -> u32 {
@@ -322,12 +337,16 @@ pub(crate) fn empty_plan(input: &Input, policy: &Policy) -> Plan {
     }
 }
 
+/// A decision to do nothing; there is nothing for the checker to look at.
 fn nothing(input: &Input, policy: &Policy, report: Report) -> Decision {
     Decision { plan: empty_plan(input, policy), sane: None, report }
 }
 
 /// The plan with the checker's receipt, or no steps and the reason.
 fn checked(input: &Input, rulebook: &Rulebook, mut plan: Plan, mut report: Report) -> Decision {
+    if plan.steps.is_empty() {
+        return Decision { plan, sane: None, report };
+    }
     let grounds = Grounds { snapshot: &input.snapshot, digest: &input.parent, rulebook, now: input.now };
     match check(&plan, &grounds) {
         Ok(sane) => {

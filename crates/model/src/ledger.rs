@@ -141,6 +141,17 @@ pub enum Event {
         /// What the hypervisors say.
         found: Found,
     },
+    /// A VM was seen on a host on which it was not before, and not by a move of ULM's: somebody started or moved it.
+    Arrived {
+        /// Which VM.
+        vm: VmId,
+        /// Its name at the time.
+        vm_name: String,
+        /// Where it is now.
+        host: HostName,
+        /// Where it was before; `None` when it ran nowhere.
+        from: Option<HostName>,
+    },
     /// An overworked host could not be relieved.
     Stuck {
         /// Which host.
@@ -258,6 +269,10 @@ impl fmt::Display for Event {
                     write!(f, "move {move} found ended after a restart: {outcome}", move = r#move)
                 }
             },
+            Event::Arrived { vm_name, host, from: None, .. } => write!(f, "VM {vm_name} was started on {host}"),
+            Event::Arrived { vm_name, host, from: Some(from), .. } => {
+                write!(f, "VM {vm_name} was moved from {from} to {host} by somebody else")
+            }
             Event::Stuck { host, reason } => write!(f, "{host}: {reason}"),
         }
     }
