@@ -32,6 +32,8 @@ pub struct Sustained<T> {
     pub needed: u32,
     /// Mean of the samples looked at, rounded up; `None` when there are none.
     pub mean: Option<T>,
+    /// Mean of the high samples alone, rounded up; `None` when there are none. What the load is like while it is high.
+    pub high_mean: Option<T>,
     /// The newest of them.
     pub latest: Option<Figure<T>>,
 }
@@ -79,12 +81,14 @@ impl Gauge {
 /// Looks at a series that is a part of `whole`.
 pub fn sustained<T: Quantity>(recent: &Recent<T>, whole: T, gauge: &Gauge) -> Sustained<T> {
     let window = gauge.window(recent);
-    let high = |figure: &&Figure<T>| Share::ratio(figure.value.raw(), whole.raw()) > gauge.threshold;
+    let is_high = |figure: &&Figure<T>| Share::ratio(figure.value.raw(), whole.raw()) > gauge.threshold;
+    let high: Vec<Figure<T>> = window.iter().filter(is_high).copied().collect();
     Sustained {
-        above: window.iter().filter(high).count() as u32,
+        above: high.len() as u32,
         of: window.len() as u32,
         needed: gauge.above,
         mean: mean(window),
+        high_mean: mean(&high),
         latest: window.last().copied(),
     }
 }
@@ -148,6 +152,12 @@ mod tests {
         assert!(look(&[900, 900, 900]).holds());
         let none = look(&[]);
         assert!(!none.holds() && none.mean.is_none() && none.latest.is_none());
+    }
+
+    #[test]
+    fn what_the_load_is_like_while_it_is_high_is_not_diluted() {
+        let seen = look(&[900, 100, 800, 850]);
+        assert_eq!((seen.mean, seen.high_mean), (Some(MilliCpu(663)), Some(MilliCpu(850))));
     }
 
     #[test]

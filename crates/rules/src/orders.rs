@@ -17,9 +17,14 @@ pub enum Initiative {
 
 /// Whether the selector means the VM.
 pub fn selects_vm(selector: &VmSelector, vm: &Vm) -> bool {
-    let name = selector.name.as_deref().is_none_or(|p| matches(p, &vm.name) || matches(p, &vm.id.to_string()));
+    let name = selector.name.as_deref().is_none_or(|p| matches(p, &vm.name) || matches_id(p, vm));
     let tag = selector.tag.as_deref().is_none_or(|p| vm.tags.iter().any(|tag| matches(p, tag)));
     !selector.is_empty() && name && tag
+}
+
+fn matches_id(pattern: &str, vm: &Vm) -> bool {
+    let mut text = [0; 36];
+    matches(pattern, vm.id.0.hyphenated().encode_lower(&mut text))
 }
 
 /// Whether the selector means the host.

@@ -1,29 +1,32 @@
 //! Name patterns: `*` stands for any run of characters, also none, `?` for exactly one; everything else for itself.
 
-/// Whether the whole of `text` matches `pattern`. Linear in practice: after a mismatch only the last `*` takes one more character.
+/// Whether the whole of `text` matches `pattern`. After a mismatch only the last `*` takes one more character, and nothing is
+/// allocated: rules are matched against every host in every round.
 pub fn matches(pattern: &str, text: &str) -> bool {
-    let (pattern, text): (Vec<char>, Vec<char>) = (pattern.chars().collect(), text.chars().collect());
-    let (mut p, mut t) = (0, 0);
+    let (mut pattern, mut text) = (pattern.chars(), text.chars());
+    // What followed the last `*`, and where the text stood when that star took as little as it had to.
     let mut last_star = None;
-    while t < text.len() {
-        match pattern.get(p) {
-            Some('*') => {
-                last_star = Some((p, t));
-                p += 1;
+    loop {
+        let at = text.clone();
+        match (pattern.next(), text.next()) {
+            (Some('*'), _) => {
+                last_star = Some((pattern.clone(), at.clone()));
+                text = at;
             }
-            Some(c) if *c == '?' || *c == text[t] => {
-                p += 1;
-                t += 1;
-            }
-            _ => {
-                let Some((star, taken)) = last_star else { return false };
-                last_star = Some((star, taken + 1));
-                p = star + 1;
-                t = taken + 1;
+            (Some(sign), Some(c)) if sign == '?' || sign == c => {}
+            (None, None) => return true,
+            (_, found) => {
+                // The text has ended or differs: the star takes one more, if there is one more to take.
+                let Some((after_star, mut taken_to)) = last_star.take() else { return false };
+                if found.is_none() || taken_to.next().is_none() {
+                    return false;
+                }
+                pattern = after_star.clone();
+                text = taken_to.clone();
+                last_star = Some((after_star, taken_to));
             }
         }
     }
-    pattern[p..].iter().all(|c| *c == '*')
 }
 
 #[cfg(test)]

@@ -284,6 +284,16 @@ impl<'s> State<'s> {
         }
     }
 
+    /// Why nothing can leave the host, if so.
+    pub fn gives_nothing(&self, ix: HostIx, initiative: Initiative) -> Option<Reason> {
+        let host = self.snapshot.host(ix);
+        let doubt = self.doubts.everything.or(self.doubts.of_host(&host.name)).cloned();
+        let rules = &self.rulebook.rules;
+        doubt
+            .or_else(|| host_state::gives_nothing(host))
+            .or_else(|| rules.iter().find_map(|rule| orders::host_gives_nothing(rule, host, initiative)))
+    }
+
     /// Why the VM cannot leave its host, wherever to; empty when it can.
     pub fn vm_stays(&self, ix: VmIx, initiative: Initiative) -> Vec<Reason> {
         let vm = self.snapshot.vm(ix);
