@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 
 use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
 use ulm_collect::KnownMove;
 use ulm_model::ledger::{MoveKey, Outcome};
 use ulm_model::{Action, HostName, Plan, PlanId, Reason, Step, StepId, Time, VmId};
@@ -32,6 +33,8 @@ pub struct Executor {
     /// In the order in which plans were accepted, for forgetting the oldest.
     order: Vec<PlanId>,
     open: BTreeMap<VmId, Open>,
+    /// The tasks of the open moves: they end with the executor. The hypervisors go on, and the next start finds them.
+    acts: JoinSet<()>,
     done: mpsc::UnboundedSender<Done>,
 }
 
@@ -59,7 +62,10 @@ impl Executor {
     /// An executor without plans, and the channel on which moves tell that they have ended.
     pub fn new() -> (Self, mpsc::UnboundedReceiver<Done>) {
         let (done, dones) = mpsc::unbounded_channel();
-        (Executor { runs: BTreeMap::new(), order: Vec::new(), open: BTreeMap::new(), done }, dones)
+        (
+            Executor { runs: BTreeMap::new(), order: Vec::new(), open: BTreeMap::new(), acts: JoinSet::new(), done },
+            dones,
+        )
     }
 
     /// Takes a plan on. The caller has checked it and has it in the ledger.
@@ -153,10 +159,10 @@ impl Executor {
     }
 
     /// Runs an opened move in the background; its end arrives on the channel.
-    pub fn run(&self, act: Act, how: How) {
+    pub fn run(&mut self, act: Act, how: How) {
         let key = act.track.lock().expect("no holder of a track panics").key.clone();
         let done = self.done.clone();
-        tokio::spawn(async move {
+        self.acts.spawn(async move {
             let end = match how {
                 How::Begin => act.carry_out().await,
                 How::TakeUp => act.take_up().await,
@@ -169,6 +175,7 @@ impl Executor {
     /// Takes the end of a move in; tells which, and how it ended.
     pub fn ended(&mut self, done: Done) -> (MoveKey, End) {
         let Done { key, end } = done;
+        while self.acts.try_join_next().is_some() {}
         self.open.remove(&key.vm);
         if let Some(run) = self.runs.get_mut(&key.plan) {
             run.ends.insert(key.step, end.clone());

@@ -1,0 +1,152 @@
+//! A daemon over simulated hosts, driven in virtual time.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use ulm_control::view::{Accepted, HostTrial, LedgerQuery, PlanStatus};
+use ulm_control::{Config, Connector, Daemon, Handle, Keep, OrderError, Refusal};
+use ulm_drivers::Driver;
+use ulm_drivers::sim::{Held, Scenario, SimCluster, Whereabouts};
+use ulm_model::ledger::Event;
+use ulm_model::{Acting, HostName, VmId};
+use ulm_policy::Policy;
+
+/// Hands out the simulator's drivers by `sim:///NAME`.
+struct SimConnector(Arc<SimCluster>);
+
+#[async_trait]
+impl Connector for SimConnector {
+    fn connect(&self, _name: &HostName, uri: &str) -> Result<Arc<dyn Driver>, OrderError> {
+        let host = uri.strip_prefix("sim:///").unwrap_or(uri);
+        let unknown = || OrderError::new(Refusal::NotFound, format!("no simulated host `{host}`"));
+        self.0.driver(&host.into()).ok_or_else(unknown)
+    }
+
+    async fn trial(&self, uri: &str) -> Result<HostTrial, OrderError> {
+        let driver = self.connect(&"".into(), uri)?;
+        let unavailable = |error: ulm_drivers::DriverError| OrderError::new(Refusal::Unavailable, error.message);
+        let facts = driver.facts().await.map_err(unavailable)?;
+        let reading = driver.reading().await.map_err(unavailable)?;
+        Ok(HostTrial {
+            facts,
+            cpus: reading.cpu.cpus,
+            memory: reading.memory.total,
+            vms: reading.vms.len() as u32,
+            took: Duration::ZERO,
+            peer_uri: driver.peer_uri(),
+        })
+    }
+}
+
+/// See the module's text.
+pub struct Simulated {
+    /// The daemon's door.
+    pub handle: Handle,
+    cluster: Arc<SimCluster>,
+    policy: Policy,
+    folder: Arc<tempfile::TempDir>,
+    task: JoinHandle<()>,
+}
+
+/// The default policy with windows short enough for tests.
+pub fn policy() -> Policy {
+    let mut policy = Policy::default();
+    policy.hotspot.minimum_residence = Duration::ZERO;
+    policy
+}
+
+impl Simulated {
+    /// Starts a cluster and a daemon that has its hosts under care.
+    pub async fn start(scenario: &Scenario, policy: Policy) -> Self {
+        let cluster = Arc::new(SimCluster::in_virtual_time(scenario).expect("the scenario is sound"));
+        let folder = Arc::new(tempfile::tempdir().expect("a temporary folder can be made"));
+        let (handle, task) = daemon(&cluster, folder.path().into(), policy.clone());
+        let names = cluster.world().host_names();
+        for name in names {
+            handle.add_host(&format!("sim:///{name}"), Some(&name.0), "a test").await.expect("it can be added");
+        }
+        Simulated { handle, cluster, policy, folder, task }
+    }
+
+    /// Switches acting on.
+    pub async fn enable(&self) {
+        self.handle.set_acting(Acting::On, "a test").await.expect("it can be switched on");
+    }
+
+    /// Lets virtual time pass.
+    pub async fn run_for(&self, span: Duration) {
+        tokio::time::sleep(span).await;
+    }
+
+    /// Waits until an accepted plan is over; at most two virtual hours.
+    pub async fn follow(&self, accepted: &Accepted) -> PlanStatus {
+        for _ in 0..7200 {
+            let plan = self.handle.plan(&accepted.plan.0).expect("it was accepted");
+            if plan.is_over() {
+                return plan;
+            }
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+        panic!("the plan is never over: {:?}", self.handle.plan(&accepted.plan.0));
+    }
+
+    /// Kills the daemon as kill -9 does, and starts another on the same books at once.
+    pub async fn killed_and_started_again(self) -> Self {
+        self.killed_for(Duration::ZERO).await
+    }
+
+    /// As [`Simulated::killed_and_started_again`], with a pause.
+    pub async fn killed_for(self, pause: Duration) -> Self {
+        let Simulated { handle, cluster, policy, folder, task } = self;
+        task.abort();
+        let _ = task.await;
+        drop(handle);
+        tokio::time::sleep(pause).await;
+        let (handle, task) = daemon(&cluster, folder.path().into(), policy.clone());
+        Simulated { handle, cluster, policy, folder, task }
+    }
+
+    /// The truth behind the drivers.
+    pub fn world(&self) -> Held<'_> {
+        self.cluster.world()
+    }
+
+    /// A VM's identity.
+    pub fn vm(&self, name: &str) -> VmId {
+        self.world().vm(name)
+    }
+
+    /// The host that really runs a VM.
+    pub fn host_of(&self, name: &str) -> String {
+        let id = self.vm(name);
+        let truth = self.world().whereabouts(id);
+        match truth {
+            Some(Whereabouts::Runs(host)) => host.0,
+            other => panic!("{name} does not run: {other:?}"),
+        }
+    }
+
+    /// Everything in the ledger, oldest first.
+    pub fn events(&self) -> Vec<Event> {
+        let all = LedgerQuery { limit: Some(100_000), ..LedgerQuery::default() };
+        let mut entries = self.handle.ledger(&all).expect("the ledger can be read");
+        entries.reverse();
+        entries.into_iter().map(|entry| entry.event).collect()
+    }
+}
+
+fn daemon(cluster: &Arc<SimCluster>, folder: PathBuf, policy: Policy) -> (Handle, JoinHandle<()>) {
+    let (handle, daemon) = Daemon::start(Config {
+        keep: Keep::Folder(folder),
+        policy,
+        connector: Arc::new(SimConnector(cluster.clone())),
+        clock: cluster.clock(),
+        version: "test".to_owned(),
+    })
+    .expect("a fresh folder can be used");
+    (handle, tokio::spawn(daemon.run(CancellationToken::new())))
+}
