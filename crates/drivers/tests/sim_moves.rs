@@ -90,7 +90,10 @@ fn the_order_limits_the_bandwidth() {
         let cluster = cluster(&quiet());
         let order = ulm_drivers::MoveOrder { bandwidth: Some(BytesPerSecond(20 * MIB)), ..order(&cluster, "a", "h2") };
         migrate_with(&cluster, order).await.unwrap();
-        let took = { let world = cluster.world(); world.moves()[0].ended.unwrap().since(world.moves()[0].began) };
+        let took = {
+            let world = cluster.world();
+            world.moves()[0].ended.unwrap().since(world.moves()[0].began)
+        };
         assert!((50.5..50.8).contains(&took.as_secs_f64()), "{took:?}");
     });
 }
@@ -139,7 +142,7 @@ fn a_vm_that_writes_faster_than_the_link_never_ends_until_it_is_aborted() {
         });
         pass(3600).await;
         let progress = cluster.drivers()[0].job(vm).await.unwrap().unwrap();
-        assert!(progress.passes.unwrap() > 1000 && progress.remaining.unwrap() > Bytes::mib(100), "{progress:?}");
+        assert!(progress.passes.unwrap() > 500 && progress.remaining.unwrap() > Bytes::mib(100), "{progress:?}");
         cluster.drivers()[0].abort(vm).await.unwrap();
         assert_eq!(running.await.unwrap().unwrap_err().kind, ErrorKind::Aborted);
         assert_eq!(cluster.world().whereabouts(vm), Some(Whereabouts::Runs("h1".into())));

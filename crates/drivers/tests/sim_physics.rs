@@ -105,14 +105,9 @@ fn counters_start_anew_on_the_target() {
 #[test]
 fn a_resident_set_is_never_more_than_the_memory_and_counts_on_the_host() {
     paused(async {
-        let scenario = Scenario::new(3).host(HostSpec::new("h1", 8, Bytes::gib(32))).vm(
-            VmSpec::new("a", "h1", 4, Bytes::gib(16)).resident(Load::of(Shape::Ramp {
-                from: 50.0,
-                to: 400.0,
-                start_s: 0.0,
-                end_s: 100.0,
-            })),
-        );
+        let scenario =
+            Scenario::new(3).host(HostSpec::new("h1", 8, Bytes::gib(32))).vm(VmSpec::new("a", "h1", 4, Bytes::gib(16))
+                .resident(Load::of(Shape::Ramp { from: 50.0, to: 400.0, start_s: 0.0, end_s: 100.0 })));
         let cluster = cluster(&scenario);
         let first = cluster.drivers()[0].reading().await.unwrap();
         assert_eq!(first.vms[0].resident, Some(Bytes::gib(8)));
@@ -147,9 +142,12 @@ fn when_memory_runs_out_the_largest_vm_is_killed() {
 #[test]
 fn a_host_that_boots_answers_after_its_time_and_its_vms_are_shut_off() {
     paused(async {
-        let scenario = Scenario::new(3)
-            .host(HostSpec::new("h1", 8, Bytes::gib(32)).boots_in(90.0))
-            .vm(VmSpec::new("a", "h1", 4, Bytes::gib(8)));
+        let scenario = Scenario::new(3).host(HostSpec::new("h1", 8, Bytes::gib(32)).boots_in(90.0)).vm(VmSpec::new(
+            "a",
+            "h1",
+            4,
+            Bytes::gib(8),
+        ));
         let cluster = cluster(&scenario);
         let h1: HostName = "h1".into();
         cluster.world().power_off(&h1).unwrap();

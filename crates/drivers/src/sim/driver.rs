@@ -91,7 +91,13 @@ impl SimCluster {
     pub fn new(scenario: &Scenario, clock: Arc<dyn Clock>) -> Result<Self, ScenarioError> {
         let world = World::new(scenario, clock.now())?;
         let (told, _) = watch::channel(0);
-        let shared = Arc::new(Shared { world: Mutex::new(world), clock, told, drivers: Mutex::new(0), holder: Mutex::new(None) });
+        let shared = Arc::new(Shared {
+            world: Mutex::new(world),
+            clock,
+            told,
+            drivers: Mutex::new(0),
+            holder: Mutex::new(None),
+        });
         tokio::spawn(keep_going(Arc::downgrade(&shared), shared.told.subscribe()));
         Ok(SimCluster { shared })
     }

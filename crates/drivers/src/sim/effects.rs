@@ -311,7 +311,8 @@ impl World {
         let moving = self.move_of(vm);
         self.end_process(host, vm);
         if let Some(id) = moving {
-            let error = DriverError::new(ErrorKind::Refused, "operation failed: domain is not running; it was shut down");
+            let error =
+                DriverError::new(ErrorKind::Refused, "operation failed: domain is not running; it was shut down");
             self.fail_move(id, error, Half::Removed);
         }
         Happened

@@ -45,8 +45,6 @@ pub use fault::{Fault, FaultAt, Lie, Manner, Orders};
 pub use host::Power;
 pub use load::{AfterEnd, Bursts, Load, Shape, Surge, points_from_csv};
 pub use moves::{MoveRecord, Mover};
-pub use scenario::{
-    DirtySpec, HostSpec, Homes, Physics, PowerAtStart, Scenario, ScenarioError, StateAtStart, VmSpec,
-};
+pub use scenario::{DirtySpec, Homes, HostSpec, Physics, PowerAtStart, Scenario, ScenarioError, StateAtStart, VmSpec};
 pub use truth::{HostTruth, Life, Peaks, Whereabouts};
 pub use world::World;

@@ -184,7 +184,10 @@ impl World {
             return Err(DriverError::new(ErrorKind::NoSuchVm, format!("there is no VM `{name}` on this host")));
         };
         if source.job != JobKind::None {
-            return Err(DriverError::new(ErrorKind::Busy, format!("another job runs already for `{name}`; wait for it")));
+            return Err(DriverError::new(
+                ErrorKind::Busy,
+                format!("another job runs already for `{name}`; wait for it"),
+            ));
         }
         if !matches!(source.state, RunState::Running | RunState::Paused) {
             return refused(format!("`{name}` is in a state in which it cannot be moved"));
@@ -196,7 +199,10 @@ impl World {
             return refused(format!("`{name}` is on {} already", target.name));
         }
         if target.power != Power::On || !target.hypervisor || !(target.cable || target.silent) {
-            return refused(format!("unable to connect to the target {}; is it on, and does libvirtd run there?", target.name));
+            return refused(format!(
+                "unable to connect to the target {}; is it on, and does libvirtd run there?",
+                target.name
+            ));
         }
         if target.resident(wish.vm).is_some() {
             return refused(format!("a VM with the identity of `{name}` is active on {} already", target.name));
@@ -204,7 +210,8 @@ impl World {
         if spec.arch != target.spec.arch || !(spec.cpu.is_empty() || target.spec.cpu_offers.contains(&spec.cpu)) {
             return refused(format!("{} does not offer the CPU that `{name}` needs", target.name));
         }
-        let missing = spec.networks.difference(&target.spec.networks).chain(spec.storage.difference(&target.spec.storage));
+        let missing =
+            spec.networks.difference(&target.spec.networks).chain(spec.storage.difference(&target.spec.storage));
         if let Some(missing) = missing.into_iter().next() {
             return refused(format!("{} does not have `{missing}`, which `{name}` uses", target.name));
         }
@@ -217,8 +224,12 @@ impl World {
         for id in self.moves.keys().copied().collect::<Vec<_>>() {
             self.settle_move(id);
         }
-        let flowing: Vec<MoveId> =
-            self.moves.iter().filter(|(_, m)| matches!(m.phase, Phase::Pass { .. }) && self.flows(m)).map(|(id, _)| *id).collect();
+        let flowing: Vec<MoveId> = self
+            .moves
+            .iter()
+            .filter(|(_, m)| matches!(m.phase, Phase::Pass { .. }) && self.flows(m))
+            .map(|(id, _)| *id)
+            .collect();
         let flows: Vec<Flow> = flowing
             .iter()
             .map(|id| Flow { from: self.moves[id].from, to: self.moves[id].to, cap: self.moves[id].cap })

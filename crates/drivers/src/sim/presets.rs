@@ -155,7 +155,10 @@ fn placed(seed: u64, hosts: usize, mut vms: Vec<VmSpec>, fill: f64) -> Scenario 
     let mut scenario = Scenario::new(seed);
     for name in &names {
         scenario.hosts.push(
-            HostSpec::new(name, cpus, Bytes::gib(memory_gib)).offers("EPYC-Rome").network("network:lan").storage("pool:ceph"),
+            HostSpec::new(name, cpus, Bytes::gib(memory_gib))
+                .offers("EPYC-Rome")
+                .network("network:lan")
+                .storage("pool:ceph"),
         );
     }
     let mut load = vec![0.0_f64; hosts];

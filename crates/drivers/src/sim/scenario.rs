@@ -257,11 +257,7 @@ pub struct DirtySpec {
 
 impl Default for DirtySpec {
     fn default() -> Self {
-        DirtySpec {
-            hot: Bytes::mib(64),
-            hot_rate: BytesPerSecond(20 << 20),
-            cold_rate: BytesPerSecond(1 << 20),
-        }
+        DirtySpec { hot: Bytes::mib(64), hot_rate: BytesPerSecond(20 << 20), cold_rate: BytesPerSecond(1 << 20) }
     }
 }
 
@@ -500,7 +496,9 @@ impl Scenario {
             }
             let finite = host.boot_s.is_finite() && host.boot_s >= 0.0 && host.base_cpu.is_finite();
             if !finite || host.base_cpu < 0.0 || host.base_cpu > f64::from(host.cpus) {
-                return wrong(format!("host `{name}`: `boot_s` and `base_cpu` must not be negative or beyond its CPUs"));
+                return wrong(format!(
+                    "host `{name}`: `boot_s` and `base_cpu` must not be negative or beyond its CPUs"
+                ));
             }
             if memory_left.insert(name.clone(), host.memory.saturating_sub(host.base_memory)).is_some() {
                 return wrong(format!("host `{name}` is there twice"));

@@ -46,8 +46,9 @@ fn amount(text: &str, suffix: &str) -> Option<u64> {
 fn read<'d, D: Deserializer<'d>>(from: D, suffix: &str, example: &str) -> Result<u64, D::Error> {
     match NumberOrText::deserialize(from)? {
         NumberOrText::Number(n) => Ok(n),
-        NumberOrText::Text(text) => amount(&text, suffix)
-            .ok_or_else(|| serde::de::Error::custom(format!("`{text}` is not a quantity here; write it like `{example}`"))),
+        NumberOrText::Text(text) => amount(&text, suffix).ok_or_else(|| {
+            serde::de::Error::custom(format!("`{text}` is not a quantity here; write it like `{example}`"))
+        }),
     }
 }
 

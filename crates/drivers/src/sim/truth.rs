@@ -100,7 +100,9 @@ impl World {
     pub fn whereabouts(&self, vm: VmId) -> Option<Whereabouts> {
         let vm = self.find_vm(vm)?;
         let Some(host) = self.lives_on(vm) else {
-            return Some(Whereabouts::ShutOff(self.homes(vm).into_iter().map(|h| self.hosts[h].name.clone()).collect()));
+            return Some(Whereabouts::ShutOff(
+                self.homes(vm).into_iter().map(|h| self.hosts[h].name.clone()).collect(),
+            ));
         };
         let name = self.hosts[host].name.clone();
         Some(match self.hosts[host].resident(vm)?.state {

@@ -58,7 +58,10 @@ enum Due {
     /// Something arranged for a host; counts only if the ticket is still the one that was given last.
     Later(usize, Later),
     AbortTakes(MoveId),
-    JobEnds { host: usize, vm: usize },
+    JobEnds {
+        host: usize,
+        vm: usize,
+    },
 }
 
 /// What can be arranged for later on a host, once each.
@@ -195,9 +198,10 @@ impl World {
                         self.happen(due, ticket);
                         self.version += 1;
                         // Resident sets change with the cell: all memory checks of a moment belong together.
-                        let more = self.agenda.first_key_value().is_some_and(|((next, ticket), _)| {
-                            *next == at && *ticket < FIRST_TICKET
-                        });
+                        let more = self
+                            .agenda
+                            .first_key_value()
+                            .is_some_and(|((next, ticket), _)| *next == at && *ticket < FIRST_TICKET);
                         if !more {
                             self.verify();
                         }
@@ -358,7 +362,8 @@ impl World {
 
     fn kill_for_memory(&mut self, host: usize, vm: usize) {
         self.truth.out_of_memory.push((self.time(self.now), self.hosts[host].name.clone(), self.vms[vm].id));
-        let moving = self.moves.iter().find(|(_, a_move)| a_move.vm == vm && (a_move.to == host || a_move.from == host));
+        let moving =
+            self.moves.iter().find(|(_, a_move)| a_move.vm == vm && (a_move.to == host || a_move.from == host));
         let id = moving.map(|(id, _)| *id);
         self.end_process(host, vm);
         if let Some(id) = id {
@@ -396,10 +401,7 @@ impl World {
         let mut reading = Reading {
             at: self.time(now),
             cpu: NodeCpu { cpus: it.spec.cpus, busy: duration(busy), idle: duration(idle) },
-            memory: MemoryReading {
-                total: it.spec.memory,
-                available: it.spec.memory.saturating_sub(Bytes(used)),
-            },
+            memory: MemoryReading { total: it.spec.memory, available: it.spec.memory.saturating_sub(Bytes(used)) },
             vms: readings,
         };
         self.bend(host, &mut reading);
