@@ -188,36 +188,32 @@ impl Scenario {
         }
         for (nth, at_s) in [180.0, 540.0, 1080.0].into_iter().enumerate() {
             let host = scenario.hosts[1 + 4 * nth].clone();
-            heat(&mut scenario, &host, at_s, 0.92);
+            heat(&mut scenario, &host, (at_s, 6.0 * 3600.0), 0.92);
         }
         scenario
     }
 
     /// A cluster for long runs: days, weeks, noise, bursts, and a project that makes some host too busy every
-    /// other day or so.
+    /// other day, in the working day, for two to eight hours.
     pub fn noisy(hosts: usize, vms: usize, seed: u64) -> Scenario {
         let specs = (1..=vms).map(|number| some_vm(seed, number)).collect();
         let mut scenario = placed(seed, hosts.max(1), specs, 0.55);
         scenario.physics.grid_s = 15.0;
         let mut dice = Xoshiro256PlusPlus::seed_from_u64(seed_of(seed, "preset", "projects"));
-        for project in 0..15 {
-            let at_s = (project as f64 * 2.0 + dice.random::<f64>()) * 86_400.0;
-            for _ in 0..(vms / 40).max(1) {
-                let vm = dice.random_range(0..vms.max(1));
-                let hours = 2.0 + 6.0 * dice.random::<f64>();
-                let start = at_s + 1800.0 * dice.random::<f64>();
-                if let Some(vm) = scenario.vms.get_mut(vm) {
-                    vm.load = vm.load.clone().with_surge(start.round(), (hours * 3600.0).round(), 95.0);
-                }
-            }
+        for day in (0..30).step_by(2).skip(1) {
+            // The world begins at eight o'clock: somewhere in the working day.
+            let at_s = (f64::from(day) * 86_400.0 + 6.0 * 3600.0 * dice.random::<f64>()).round();
+            let lasts_s = ((2.0 + 6.0 * dice.random::<f64>()) * 3600.0).round();
+            let host = scenario.hosts[dice.random_range(0..scenario.hosts.len())].clone();
+            heat(&mut scenario, &host, (at_s, lasts_s), 0.95);
         }
         scenario
     }
 }
 
-/// Lets VMs of a host take up work at a time, one after the other within five minutes, the larger ones first,
+/// Lets VMs of a host take up work at a time for a while (both in seconds), one after the other within five minutes, the larger ones first,
 /// until it should be `target` full.
-fn heat(scenario: &mut Scenario, host: &HostSpec, at_s: f64, target: f64) {
+fn heat(scenario: &mut Scenario, host: &HostSpec, (at_s, lasts_s): (f64, f64), target: f64) {
     let mut wanted: f64 = scenario.vms.iter().filter(|vm| vm.host == Homes::One(host.name.clone())).map(usual).sum();
     let mut by_size: BTreeMap<(std::cmp::Reverse<u32>, Bytes, String), usize> = BTreeMap::new();
     for (i, vm) in scenario.vms.iter().enumerate() {
@@ -231,7 +227,7 @@ fn heat(scenario: &mut Scenario, host: &HostSpec, at_s: f64, target: f64) {
         }
         let vm = &mut scenario.vms[i];
         let before = usual(vm);
-        vm.load = vm.load.clone().with_surge(at_s + 60.0 * (nth.min(5) as f64), 6.0 * 3600.0, 88.0);
+        vm.load = vm.load.clone().with_surge(at_s + 60.0 * (nth.min(5) as f64), lasts_s, 88.0);
         wanted += (f64::from(vm.vcpus) * 0.88 - before).max(0.0);
     }
 }
