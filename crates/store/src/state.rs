@@ -5,7 +5,7 @@
 //! that is not there, nor the other way round.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
 use serde::Serialize;
@@ -40,6 +40,8 @@ struct Inner {
     /// `None` in memory.
     folder: Option<PathBuf>,
     lock: Option<Arc<FolderLock>>,
+    /// Opened once: there is one writer.
+    history: Mutex<Option<History>>,
 }
 
 /// A host as the administrator has made it known.
@@ -111,16 +113,22 @@ impl Store {
     }
 
     fn with(connection: Connection, path: PathBuf, folder: Option<PathBuf>, lock: Option<Arc<FolderLock>>) -> Store {
-        Store(Arc::new(Inner { connection: Mutex::new(connection), path, folder, lock }))
+        let (connection, history) = (Mutex::new(connection), Mutex::default());
+        Store(Arc::new(Inner { connection, path, folder, lock, history }))
     }
 
-    /// The history in the same folder (or in memory, or for reading only, as the state is).
+    /// The history in the same folder (or in memory, or for reading only, as the state is). Opened at the first call, the same for all.
     pub fn history(&self) -> Result<History, StoreError> {
-        match (&self.0.folder, &self.0.lock) {
+        let mut history = self.0.history.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(history) = &*history {
+            return Ok(history.clone());
+        }
+        let opened = match (&self.0.folder, &self.0.lock) {
             (Some(folder), Some(lock)) => History::open(folder, lock.clone()),
             (Some(folder), None) => History::open_read_only(folder),
             (None, _) => History::in_memory(),
-        }
+        }?;
+        Ok(history.insert(opened).clone())
     }
 
     /// The folder; `None` in memory.
@@ -138,7 +146,7 @@ impl Store {
 
     /// A panic elsewhere does not spoil the connection: an open transaction was rolled back when it was dropped.
     pub(crate) fn connection(&self) -> MutexGuard<'_, Connection> {
-        self.0.connection.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+        self.0.connection.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Runs `work` in one transaction: all of it is kept, or nothing.

@@ -5,8 +5,8 @@ use std::path::Path;
 use std::process::Command;
 
 use ulm_model::ledger::Event;
-use ulm_model::{Action, HostName, Plan, Reason, Step, StepId, Time};
-use ulm_store::{Acting, Filter, STATE_FILE, Service, Store, StoreError};
+use ulm_model::{Acting, Action, HostName, Plan, Reason, Step, StepId, Time};
+use ulm_store::{Filter, STATE_FILE, Service, Store, StoreError};
 
 fn plan(made_at: i64) -> Plan {
     let step = Step {

@@ -93,7 +93,9 @@ pub(super) fn close(
         && old.is_none()
         && start + tier.span() + tier.keep() <= now.0
         && is_rolled_up(tx, start, slab).map_err(sql)?;
-    if !too_late {
+    if too_late {
+        tracing::debug!(slab, hour = %Time(start), rows = rows.len(), "samples came after their hour had been forgotten; they are left out");
+    } else {
         gather(tx, path, &mut room.columns, tier, &rows, old.as_ref())?;
         write_block(tx, &room.columns, tier, start, slab, old.map(|old| old.id)).map_err(sql)?;
         if tier == Tier::Raw {

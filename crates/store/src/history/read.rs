@@ -1,6 +1,6 @@
 //! Reading: one series over the journal, the blocks and the tiers, as if they were one.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use rusqlite::{Connection, OptionalExtension, params};
@@ -10,7 +10,7 @@ use super::close;
 use super::code::{self, NONE, Precision};
 use super::codec::Damaged;
 use super::series::{Entity, HostNumber, Metric, SeriesId, SeriesKey};
-use super::tier::{FIVES, HOUR, MINUTE, PACK, SLAB, Tier, hour_start, pack_row, place};
+use super::tier::{FIVES, HOUR, MINUTE, PACK, SLAB, TIMES, Tier, hour_start, pack_row, place};
 use super::write::tier_of;
 use super::{History, Point, Resolution};
 use crate::{StoreError, ledger};
@@ -54,8 +54,8 @@ pub struct Sizes {
     pub free_bytes: u64,
 }
 
-/// The values of one series in one tier: time to codes by stream.
-type Found = BTreeMap<i64, [i16; 4]>;
+/// The values of one series in one tier: times and codes by stream.
+type Found = Vec<(i64, [i16; 4])>;
 
 impl History {
     /// The number of a series, without making one.
@@ -139,15 +139,16 @@ impl History {
         to: Time,
         resolution: Resolution,
     ) -> Result<Vec<Point>, StoreError> {
+        let [from, to] = [from, to].map(|at| at.0.clamp(TIMES.start, TIMES.end));
         self.read(|connection| {
             let reader = Reader { connection, path: &self.0.path, series };
             let tier = match resolution {
                 Resolution::Raw => Tier::Raw,
                 Resolution::FiveMinutes => Tier::FiveMinutes,
                 Resolution::Hour => Tier::Hour,
-                Resolution::Auto { max_points } => return reader.at_most(from.0, to.0, max_points.max(1)),
+                Resolution::Auto { max_points } => return reader.at_most(from, to, max_points.max(1)),
             };
-            reader.from_tier(tier, from.0, to.0)
+            reader.points_from(tier, from, to)
         })
     }
 
@@ -204,7 +205,7 @@ impl Reader<'_> {
     }
 
     /// The points from `tier`, and before it begins from the next ones.
-    fn from_tier(&self, tier: Tier, from: i64, to: i64) -> Result<Vec<Point>, StoreError> {
+    fn points_from(&self, tier: Tier, from: i64, to: i64) -> Result<Vec<Point>, StoreError> {
         let mut points = Vec::new();
         let mut end = to;
         for tier in Tier::ALL.into_iter().filter(|&coarser| coarser >= tier) {
@@ -226,13 +227,13 @@ impl Reader<'_> {
     fn at_most(&self, from: i64, to: i64, most: usize) -> Result<Vec<Point>, StoreError> {
         for tier in Tier::ALL {
             if self.expected(tier, from, to)? <= most {
-                let points = self.from_tier(tier, from, to)?;
+                let points = self.points_from(tier, from, to)?;
                 if points.len() <= most {
                     return Ok(points);
                 }
             }
         }
-        let points = self.from_tier(Tier::Hour, from, to)?;
+        let points = self.points_from(Tier::Hour, from, to)?;
         let hours = ((to - from).max(1) as u64).div_ceil(HOUR as u64 * most as u64).max(1) as i64;
         Ok(draw_together(&points, from, hours * HOUR))
     }
@@ -298,7 +299,6 @@ impl Reader<'_> {
         let value = |code| code::decode(code, precision);
         Ok(found
             .into_iter()
-            .filter(|(_, codes)| codes[0] != NONE)
             .map(|(at, codes)| Point {
                 at: Time(at),
                 span_ms: tier.bucket(),
@@ -315,18 +315,18 @@ impl Reader<'_> {
         let (first, last) = (hour_start(from), hour_start(to + HOUR - 1));
         let mut journal = Found::new();
         self.journal(Tier::Raw, first, last, &mut journal)?;
-        let hours: BTreeSet<i64> =
-            journal.iter().filter(|(_, codes)| codes[0] != NONE).map(|(&at, _)| hour_start(at)).collect();
+        let hours: BTreeSet<i64> = journal.iter().map(|&(at, _)| hour_start(at)).collect();
         for hour in hours {
             let samples = self.codes(Tier::Raw, hour, hour + HOUR)?;
-            let times: Vec<i64> = samples.keys().copied().collect();
-            let column: Vec<i16> = samples.values().map(|codes| codes[0]).collect();
+            let times: Vec<i64> = samples.iter().map(|&(at, _)| at).collect();
+            let column: Vec<i16> = samples.iter().map(|(_, codes)| codes[0]).collect();
             for (at, codes) in rolled(tier, hour, &times, &column, self.series.precision) {
                 if (from..to).contains(&at) {
-                    found.insert(at, codes);
+                    found.push((at, codes));
                 }
             }
         }
+        in_order(found);
         Ok(())
     }
 
@@ -335,6 +335,7 @@ impl Reader<'_> {
         let mut found = Found::new();
         self.blocks(tier, from, to, &mut found)?;
         self.journal(tier, from, to, &mut found)?;
+        in_order(&mut found);
         Ok(found)
     }
 
@@ -398,11 +399,23 @@ impl Reader<'_> {
     }
 }
 
-/// Later values replace earlier ones, no value replaces nothing.
+/// No value replaces nothing.
 fn lay(found: &mut Found, at: i64, codes: [i16; 4]) {
     if codes[0] != NONE {
-        found.insert(at, codes);
+        found.push((at, codes));
     }
+}
+
+/// By time; of several at one time the one that was found last stays. Nearly always it is so already.
+fn in_order(found: &mut Found) {
+    found.sort_by_key(|&(at, _)| at);
+    found.dedup_by(|later, earlier| {
+        let same = later.0 == earlier.0;
+        if same {
+            *earlier = *later;
+        }
+        same
+    });
 }
 
 /// Rolls one hour of one series up to `tier`, as closing it would.

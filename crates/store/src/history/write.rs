@@ -8,7 +8,7 @@ use ulm_model::{HostName, Time};
 
 use super::code::{self, NONE};
 use super::series::{Entity, HostNumber, Metric, SeriesId, SeriesKey};
-use super::tier::{DAY, HOUR, SLAB, Tier, journal_row, place};
+use super::tier::{DAY, HOUR, SLAB, TIMES, Tier, journal_row, place};
 use super::{Tick, close};
 use crate::StoreError;
 
@@ -160,6 +160,12 @@ impl Writer {
     // ---- ticks
 
     pub(super) fn append(&mut self, tick: &Tick) -> Result<(), StoreError> {
+        if !TIMES.contains(&tick.at.0) {
+            return Err(StoreError::Value {
+                what: format!("a tick at {} ms", tick.at.0),
+                error: "no such time".to_owned(),
+            });
+        }
         let mut slabs: Vec<u32> = Vec::new();
         for &(series, value) in &tick.values {
             let code = code::encode(value, series.precision);
