@@ -144,7 +144,7 @@ pub async fn run(fixture: &mut dyn Fixture) -> Result<Report, Failure> {
     let mut bench = Bench {
         patience: fixture.patience(),
         dead_uri: fixture.dead_uri(),
-        events: drivers.iter().map(|driver| listen(driver)).collect(),
+        events: drivers.iter().map(listen).collect(),
         drivers,
         vm: VmId(Uuid::nil()),
         home: 0,
@@ -530,12 +530,7 @@ impl Bench {
         self.settled_on(self.vm, self.home).await?;
         let slow = self.slow().await?;
         let running = self.begin(self.order(Some(slow)));
-        self.until("the move is visible", async || {
-            let presence = self.locate(self.source(), self.vm).await?;
-            let leaving = matches!(presence, Presence::Here { job: JobKind::MovingOut, .. });
-            ensure(leaving, || told(self.source(), presence))
-        })
-        .await?;
+        self.watch_a_move().await?;
         self.source().abort(self.vm).await.map_err(|error| told(self.source(), error))?;
         let answer = self.end(running).await?;
         let aborted = matches!(&answer, Err(error) if error.kind == ErrorKind::Aborted);

@@ -166,7 +166,10 @@ struct SimDriver {
 
 impl Drop for SimDriver {
     fn drop(&mut self) {
-        self.shared.world().subscribers.retain(|listener| listener.driver != self.id);
+        // A thread that panics may hold the world; another panic would hide the first.
+        if !std::thread::panicking() {
+            self.shared.world().subscribers.retain(|listener| listener.driver != self.id);
+        }
     }
 }
 

@@ -173,7 +173,7 @@ impl World {
         let halves = self.hosts[host].residents.iter().filter(|resident| resident.state == RunState::Incoming);
         let halves: Vec<usize> = halves.map(|resident| resident.vm).collect();
         for vm in halves {
-            if !self.move_of(vm).is_some_and(|id| self.moves[&id].to == host) {
+            if self.move_of(vm).is_none_or(|id| self.moves[&id].to != host) {
                 self.end_process(host, vm);
             }
         }

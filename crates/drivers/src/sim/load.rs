@@ -272,10 +272,10 @@ impl Series {
                 + 0.25 * signed(hash(self.seed ^ 0xce11, cell));
             percent += self.load.noise * noise;
         }
-        if let Some(bursts) = &self.load.bursts {
-            if in_burst(bursts, self.seed, wall) {
-                percent = percent.max(bursts.percent);
-            }
+        if let Some(bursts) = &self.load.bursts
+            && in_burst(bursts, self.seed, wall)
+        {
+            percent = percent.max(bursts.percent);
         }
         for surge in &self.load.surges {
             if (surge.at_s..surge.at_s + surge.for_s).contains(&seconds) {

@@ -22,7 +22,7 @@
 //!
 //! What is modelled: CPU shared in proportion to what is wanted, what a VM did not get as its delay;
 //! resident sets and an out-of-memory killer; live migration by pre-copy over links that are shared
-//! max-min fairly ([`moves`](self)); power, boots, restarts of libvirtd, cables, hypervisors that hang,
+//! max-min fairly; power, boots, restarts of libvirtd, cables, hypervisors that hang,
 //! readings that lie ([`Fault`]). What is not: NUMA, the CPU that a move itself costs, throttling of
 //! guests, post-copy (but its accident, [`Fault::BreakPostCopy`]), latency of calls.
 

@@ -20,7 +20,7 @@ use crate::driver::{
     DriverError, DriverEvent, ErrorKind, JobKind, Link, MemoryReading, NodeCpu, Reading, RunState, VmReading,
 };
 
-/// The simulated world. See the module's text; what a test may look at is in [`super::truth`].
+/// The simulated world. See the module's text; a test may look at the truth by its methods.
 pub struct World {
     pub(super) start: Time,
     pub(super) physics: Physics,
