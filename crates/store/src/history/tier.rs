@@ -3,9 +3,11 @@
 /// Series per slab: a slab is written, closed and forgotten as one. Two rows of 1,000 codes fill a page of 4,096 bytes.
 pub(crate) const SLAB: usize = 1000;
 /// Series per packed row: what is decompressed at least when one series is read.
-pub(crate) const PACK: usize = 8;
+pub(crate) const PACK: usize = 4;
 /// Packs per slab.
 pub(crate) const PACKS: usize = SLAB / PACK;
+const _: () =
+    assert!(SLAB.is_multiple_of(PACK) && PACKS <= 256, "packs fill the slab, and their numbers fit into the row's");
 
 pub(crate) const MINUTE: i64 = 60_000;
 pub(crate) const HOUR: i64 = 60 * MINUTE;
