@@ -231,3 +231,62 @@ impl World {
         self.truth.violations.extend(broken.into_iter().map(|sentence| format!("{now}: {sentence}")));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sim::host::Resident;
+    use crate::sim::{Fault, HostSpec, Load, Scenario, VmSpec};
+
+    fn world() -> World {
+        let scenario = Scenario::new(1)
+            .host(HostSpec::new("h1", 4, Bytes::gib(16)))
+            .host(HostSpec::new("h2", 4, Bytes::gib(16)))
+            .vm(VmSpec::new("a", "h1", 2, Bytes::gib(4)).load(Load::constant(50.0)));
+        World::new(&scenario, Time(0)).unwrap()
+    }
+
+    /// What the world says after somebody tampered with it.
+    fn complaint(tamper: impl FnOnce(&mut World)) -> String {
+        let mut world = world();
+        assert_eq!(world.violations(), [] as [String; 0]);
+        tamper(&mut world);
+        world.verify();
+        world.violations().join("; ")
+    }
+
+    #[test]
+    fn the_world_notices_when_its_laws_are_broken() {
+        let twice = complaint(|world| world.hosts[1].residents.push(Resident::new(0, RunState::Running)));
+        assert!(twice.contains("a is alive on 2 hosts") && twice.contains("h2, which does not know it"), "{twice}");
+        let half = complaint(|world| world.hosts[1].residents.push(Resident::new(0, RunState::Incoming)));
+        assert!(half.contains("half of a is on h2 without a move"), "{half}");
+        let full = complaint(|world| world.hosts[0].hog = Bytes::gib(14).0);
+        assert!(full.contains("h1 uses"), "{full}");
+        let dark = complaint(|world| world.hosts[0].power = Power::Off);
+        assert!(dark.contains("h1 has no power, but VMs on it"), "{dark}");
+        let lost = complaint(|world| world.hosts[0].defined.clear());
+        assert!(lost.contains("a is known to no host"), "{lost}");
+        let job = complaint(|world| world.hosts[0].residents[0].job = JobKind::MovingOut);
+        assert!(job.contains("the job of a on h1 does not fit its move"), "{job}");
+        let fat = complaint(|world| world.hosts[0].residents[0].holds = Some(Bytes::gib(5).0));
+        assert!(fat.contains("a holds more than its memory"), "{fat}");
+    }
+
+    #[test]
+    fn a_world_needs_neither_a_clock_nor_a_runtime() {
+        let mut world = world();
+        let a = world.vm("a");
+        world.inject(Fault::ForeignMove { vm: "a".into(), to: "h2".into(), bandwidth: None }).unwrap();
+        assert_eq!(world.whereabouts(a), Some(Whereabouts::Runs("h1".into())));
+        assert_eq!(world.host(&"h2".into()).unwrap().peaks.memory_promised, Bytes::gib(4));
+        world.advance(Time(60_000));
+        assert_eq!(world.whereabouts(a), Some(Whereabouts::Runs("h2".into())));
+        assert_eq!(world.host(&"h1".into()).unwrap().vms, 0);
+        let life = world.life(a).unwrap();
+        let lost = Duration::from_secs(60).saturating_sub(life.worked + life.stood_still);
+        assert!(lost < Duration::from_millis(1), "1 CPU is wanted whenever it does not stand still: {life:?}");
+        world.advance(Time(30_000));
+        assert_eq!(world.now(), Time(60_000));
+    }
+}
