@@ -2,7 +2,7 @@
 
 use ulm_check::{Grounds, check};
 use ulm_model::{HostIx, HostName, Plan, Reason, Resource, Step, StepId, VmId, VmIx};
-use ulm_place::{Barred, Choice};
+use ulm_place::Choice;
 use ulm_policy::Policy;
 use ulm_rules::Initiative;
 
@@ -19,8 +19,7 @@ pub fn migrate_by_hand(input: &Input, policy: &Policy, vm: VmId, to: &HostName, 
     let round = Round::new(input, policy, &rulebook);
     let mut reasons = round.scene.state.why_not(vm, to, Initiative::ByHand);
     for host in [input.snapshot.vm(vm).host, to] {
-        if let Some(Barred::NoFigures(reason @ (Reason::Stale { .. } | Reason::Impossible { .. }))) =
-            &round.scene.barred[host.at()]
+        if let Some(reason @ (Reason::Stale { .. } | Reason::Impossible { .. })) = round.scene.barred(host)
             && !reasons.contains(reason)
         {
             reasons.push(reason.clone());

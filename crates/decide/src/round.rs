@@ -128,10 +128,7 @@ impl<'i> Round<'i> {
                 _ if self.scene.state.doubts().of_host(&host.name).is_some() => {
                     findings.extend(self.scene.state.gives_nothing(ix, Initiative::Automatic));
                 }
-                None => match &self.scene.barred[ix.at()] {
-                    Some(Barred::NoFigures(reason) | Barred::Settling(reason)) => findings.push(reason.clone()),
-                    None => {}
-                },
+                None => findings.extend(self.scene.barred(ix).cloned()),
                 Some(figures) => {
                     let found = self.judge(ix, figures, &mut findings);
                     if let Some(found) = found {

@@ -156,9 +156,9 @@ fn a_host_that_one_move_does_not_relieve_gets_a_second_one_within_the_limits() {
 fn never_more_moves_at_once_than_configured() {
     let names: Vec<String> = (0..12).map(|i| format!("h{i:02}")).collect();
     let mut cluster = Cluster::of(&names.iter().map(String::as_str).collect::<Vec<_>>());
-    for i in 0..6 {
-        cluster.vm(&names[i], &format!("x{i}"), 4000, 4);
-        cluster.vm(&names[i], &format!("y{i}"), 4000, 4);
+    for host in &names[..6] {
+        cluster.vm(host, &format!("{host}-x"), 4000, 4);
+        cluster.vm(host, &format!("{host}-y"), 4000, 4);
     }
     assert_eq!(cluster.moves().len(), 4);
     let foreign = cluster.vm("h06", "foreign", 100, 4);

@@ -1,5 +1,7 @@
 //! What was observed in one round: immutable facts, each with its unit and its age.
 
+use std::io::{self, BufWriter};
+
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -149,14 +151,38 @@ fn order<T>(items: &mut Vec<T>, by: impl Fn(&T, &T) -> std::cmp::Ordering) -> Ve
 }
 
 /// SHA-256 of the JSON form, in hexadecimal. Every field is a list, a sorted map or a scalar, so the form is canonical.
+///
+/// The form is hashed as it is written: that of a large snapshot is some hundred megabytes and is never held as a whole.
 pub(crate) fn digest(value: &impl Serialize) -> String {
-    let bytes = serde_json::to_vec(value).expect("the model's types always have a JSON form");
-    Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+    let mut out = BufWriter::with_capacity(1 << 16, Hashing(Sha256::new()));
+    serde_json::to_writer(&mut out, value).expect("the model's types always have a JSON form");
+    let Ok(Hashing(hash)) = out.into_inner() else { unreachable!("hashing never fails") };
+    hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+struct Hashing(Sha256);
+
+impl io::Write for Hashing {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.update(bytes);
+        Ok(bytes.len())
+    }
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_digest_is_that_of_the_whole_text() {
+        let snapshot = Snapshot { taken_at: Time(5), ..Snapshot::default() };
+        let text = serde_json::to_vec(&snapshot).unwrap();
+        let whole: String = Sha256::digest(&text).iter().map(|byte| format!("{byte:02x}")).collect();
+        assert_eq!(snapshot.digest(), whole);
+    }
 
     #[test]
     fn a_snapshot_of_any_shape_is_told_apart_from_a_sound_one() {

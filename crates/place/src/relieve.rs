@@ -14,12 +14,13 @@
 //! the hot resource, then the name; targets on which this VM's moves failed lately come after all others. After a choice the
 //! search goes on while the host would still be overworked and the limits allow further moves.
 //!
-//! Complexity: VMs of the host × hosts, a few integer comparisons each.
+//! Complexity: VMs of the host × hosts, a few integer comparisons each; what does not depend on the VM is looked at once for all
+//! VMs, and what does not depend on loads is a few words of bits for each.
 
 use ulm_model::{HostIx, Reason, Resource, Share, VmIx};
-use ulm_rules::Initiative;
+use ulm_rules::{HostSet, Initiative};
 
-use crate::scene::{Bid, Obstacle, Scene, Use};
+use crate::scene::{Bid, Obstacle, Scene, Slot, Use};
 
 /// A VM that uses less of its host than this is not worth a move: the move itself costs both hosts more for as long as it takes.
 /// Two thousandths: hundreds of such VMs would have to go before a host felt it.
@@ -114,16 +115,18 @@ pub fn relieve(
         stopped: None,
     };
     let mut vms = vms.into_iter();
+    let mut targets = Targets::survey(scene, host, resource);
     while relief.after > threshold {
         if let Some(limit) = limit_reached(scene, host) {
             relief.stopped = (vms.len() > 0).then_some(limit);
             break;
         }
         let Some(candidate) = vms.next() else { break };
-        let fate = fate(scene, host, resource, &candidate);
+        let fate = fate(scene, &targets, host, resource, &candidate);
         if let Fate::Goes(to) = fate {
             scene.begin(candidate.vm, to, candidate.demand);
             relief.choices.push(Choice { vm: candidate.vm, to });
+            targets = Targets::survey(scene, host, resource);
             relief.after = scene.after_departures(host, resource, Use::default());
         }
         relief.tried.push(Tried { vm: candidate.vm, demand: candidate.demand, fate });
@@ -147,7 +150,89 @@ pub fn limit_reached(scene: &Scene<'_>, host: HostIx) -> Option<Reason> {
     })
 }
 
-fn fate(scene: &mut Scene<'_>, host: HostIx, resource: Resource, candidate: &Candidate) -> Fate {
+/// The possible targets of one source, between two choices.
+struct Targets {
+    /// Those that are not closed to every VM.
+    open: HostSet,
+    /// What each can still take, by host.
+    slots: Vec<Slot>,
+    /// The others.
+    shut: Tally,
+}
+
+/// For each obstacle how many hosts it rules out, and the first of them.
+#[derive(Clone)]
+struct Tally([Option<(Obstacle, u32, HostIx)>; Obstacle::COUNT]);
+
+impl Targets {
+    fn survey(scene: &Scene<'_>, source: HostIx, resource: Resource) -> Self {
+        let mut shut = Tally([None; Obstacle::COUNT]);
+        let hosts = scene.snapshot().hosts.len();
+        let open = HostSet::of(hosts, |to| match scene.shut(to, Initiative::Automatic) {
+            _ if to == source => false,
+            None => true,
+            Some(obstacle) => {
+                shut.add(obstacle, 1, to);
+                false
+            }
+        });
+        let slots = (0..hosts).map(|i| scene.slot(HostIx(i as u32), resource)).collect();
+        Targets { open, slots, shut }
+    }
+}
+
+impl Tally {
+    fn add(&mut self, obstacle: Obstacle, hosts: u32, first: HostIx) {
+        match &mut self.0[obstacle.number()] {
+            Some((_, count, _)) => *count += hosts,
+            none => *none = Some((obstacle, hosts, first)),
+        }
+    }
+
+    /// As counts with sentences, the most frequent obstacle first, of equally frequent ones the most telling.
+    fn told(&self, scene: &Scene<'_>, bid: &Bid<'_>) -> Vec<Count> {
+        let told = self.0.iter().flatten();
+        let mut counts: Vec<Count> = told
+            .map(|(obstacle, hosts, first)| Count { hosts: *hosts, example: scene.reason(*obstacle, bid, *first) })
+            .collect();
+        counts.sort_by(|a, b| {
+            let telling = b.example.class().cmp(&a.example.class());
+            b.hosts.cmp(&a.hosts).then(telling).then_with(|| a.example.cmp(&b.example))
+        });
+        counts
+    }
+}
+
+/// What becomes of one VM.
+fn fate(scene: &mut Scene<'_>, targets: &Targets, host: HostIx, resource: Resource, candidate: &Candidate) -> Fate {
+    let stays = stays(scene, host, resource, candidate);
+    if !stays.is_empty() {
+        return Fate::Stays(stays);
+    }
+    let profile = scene.state.profile(candidate.vm, Initiative::Automatic);
+    let source_after = scene.after_departures(host, resource, candidate.demand);
+    let bid = Bid { profile: &profile, demand: candidate.demand, resource, source_after };
+    let mut tally = targets.shut.clone();
+    let mut left = targets.open.clone();
+    scene.state.sift(&profile, &mut left, |blocker, hosts, first| tally.add(Obstacle::Rule(blocker), hosts, first));
+    let mut best = None;
+    for to in left.iter() {
+        if let Some(obstacle) = targets.slots[to.at()].obstacle(&bid) {
+            tally.add(obstacle, 1, to);
+            continue;
+        }
+        let (cpu, memory) = scene.with(to, bid.demand);
+        let hot = if resource == Resource::Cpu { cpu } else { memory };
+        let key = (candidate.failed_on.contains(&to), cpu.max(memory), hot, to);
+        if best.is_none_or(|best| key < best) {
+            best = Some(key);
+        }
+    }
+    best.map_or_else(|| Fate::Nowhere(tally.told(scene, &bid)), |(_, _, _, to)| Fate::Goes(to))
+}
+
+/// Why the VM is not moved, whatever the target.
+fn stays(scene: &Scene<'_>, host: HostIx, resource: Resource, candidate: &Candidate) -> Vec<Reason> {
     let mut stays = candidate.held.clone();
     for reason in scene.state.vm_stays(candidate.vm, Initiative::Automatic) {
         if !stays.contains(&reason) {
@@ -157,46 +242,7 @@ fn fate(scene: &mut Scene<'_>, host: HostIx, resource: Resource, candidate: &Can
     if relieves_nothing(scene, host, resource, candidate.demand) {
         stays.push(Reason::NoRelief { cpu: candidate.demand.cpu, memory: candidate.demand.memory });
     }
-    if !stays.is_empty() {
-        return Fate::Stays(stays);
-    }
-    let profile = scene.state.profile(candidate.vm, Initiative::Automatic);
-    let source_after = scene.after_departures(host, resource, candidate.demand);
-    let bid = Bid { profile: &profile, demand: candidate.demand, resource, source_after };
-    let mut best = None;
-    let mut counts = [(0u32, HostIx(0)); Obstacle::COUNT];
-    let mut kinds = [None; Obstacle::COUNT];
-    for (to, _) in scene.snapshot().hosts_ix().filter(|(to, _)| *to != host) {
-        match scene.obstacle(&bid, to) {
-            None => {
-                let (cpu, memory) = scene.with(to, bid.demand);
-                let hot = if resource == Resource::Cpu { cpu } else { memory };
-                let key = (candidate.failed_on.contains(&to), cpu.max(memory), hot, to);
-                if best.is_none_or(|best| key < best) {
-                    best = Some(key);
-                }
-            }
-            Some(obstacle) => {
-                let (count, first) = &mut counts[obstacle.number()];
-                if *count == 0 {
-                    (*first, kinds[obstacle.number()]) = (to, Some(obstacle));
-                }
-                *count += 1;
-            }
-        }
-    }
-    if let Some((_, _, _, to)) = best {
-        return Fate::Goes(to);
-    }
-    let mut found: Vec<Count> = kinds
-        .iter()
-        .zip(counts)
-        .filter_map(|(kind, (hosts, first))| Some(Count { hosts, example: scene.reason((*kind)?, &bid, first) }))
-        .collect();
-    found.sort_by(|a, b| {
-        b.hosts.cmp(&a.hosts).then(b.example.class().cmp(&a.example.class())).then(a.example.cmp(&b.example))
-    });
-    Fate::Nowhere(found)
+    stays
 }
 
 fn relieves_nothing(scene: &Scene<'_>, host: HostIx, resource: Resource, demand: Use) -> bool {

@@ -1,7 +1,7 @@
 //! What a placement is judged in: promises and rules ([`ulm_rules::State`]), and projected real use.
 
 use ulm_model::{Bytes, HostIx, MilliCpu, Reason, Resource, Share, Snapshot, VmIx};
-use ulm_rules::{Blocker, Profile, State};
+use ulm_rules::{Blocker, Initiative, Profile, Room, State};
 
 /// What a host or a VM really uses, or will.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -77,11 +77,49 @@ pub struct Scene<'s> {
     /// For each host what will be gone from it when the moves from it have ended.
     pub leaving: Vec<Use>,
     /// For each host why it is no target just now.
-    pub barred: Vec<Option<Barred>>,
+    barred: Vec<Option<Barred>>,
     /// How far targets may be filled.
     pub ceiling: Ceiling,
     /// [`Scene::ceiling`] for each host, rounded down.
     most: Vec<Use>,
+}
+
+/// What a host can still take: all that is looked at for each VM and host, in one place.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Slot {
+    room: Room,
+    used: Use,
+    most: Use,
+    hot_used: u64,
+    hot_whole: u64,
+}
+
+impl Slot {
+    /// What keeps the VM from the host, which is open and offers what it needs; `None`: it may go there, and it helps.
+    pub fn obstacle(&self, bid: &Bid<'_>) -> Option<Obstacle> {
+        if let Some(blocker) = self.room.blocker(bid.profile) {
+            return Some(Obstacle::Rule(blocker));
+        }
+        if self.used.cpu + bid.demand.cpu > self.most.cpu {
+            return Some(Obstacle::CpuTooWarm);
+        }
+        if self.used.memory + bid.demand.memory > self.most.memory {
+            return Some(Obstacle::MemoryTooWarm);
+        }
+        // (used + demand) / whole > source_after, without a division.
+        let then = u128::from(self.hot_used) + u128::from(bid.hot_demand());
+        let worse = then * 10_000 > u128::from(bid.source_after.0) * u128::from(self.hot_whole);
+        worse.then_some(Obstacle::NoBetter)
+    }
+}
+
+impl Bid<'_> {
+    fn hot_demand(&self) -> u64 {
+        match self.resource {
+            Resource::Cpu => self.demand.cpu.0,
+            Resource::Memory => self.demand.memory.0,
+        }
+    }
 }
 
 /// What a pair of VM and source is compared with.
@@ -103,6 +141,14 @@ impl<'s> Scene<'s> {
             .map(|host| Use { cpu: ceiling.cpu * host.cpu, memory: ceiling.memory * host.memory })
             .collect();
         Scene { leaving: vec![Use::default(); hosts.len()], state, uses, barred, ceiling, most }
+    }
+
+    /// Why the host is no target just now, if so.
+    pub fn barred(&self, host: HostIx) -> Option<&Reason> {
+        match &self.barred[host.at()] {
+            Some(Barred::NoFigures(reason) | Barred::Settling(reason)) => Some(reason),
+            None => None,
+        }
     }
 
     /// The snapshot behind it.
@@ -141,47 +187,38 @@ impl<'s> Scene<'s> {
         ((used.cpu + demand.cpu).share_of(whole.cpu), (used.memory + demand.memory).share_of(whole.memory))
     }
 
-    /// The first thing that keeps the VM from the host; `None`: it may go there, and it helps. Integers only.
-    pub(crate) fn obstacle(&self, bid: &Bid<'_>, to: HostIx) -> Option<Obstacle> {
-        if let Some(blocker) = self.state.blocker(bid.profile, to) {
+    /// What keeps every VM from the host, if anything does.
+    pub(crate) fn shut(&self, to: HostIx, initiative: Initiative) -> Option<Obstacle> {
+        if let Some(blocker) = self.state.closed(to, initiative) {
             return Some(Obstacle::Rule(blocker));
         }
         match &self.barred[to.at()] {
-            Some(Barred::NoFigures(_)) => return Some(Obstacle::NoFigures),
-            Some(Barred::Settling(_)) => return Some(Obstacle::Settling),
-            None => {}
+            Some(Barred::NoFigures(_)) => Some(Obstacle::NoFigures),
+            Some(Barred::Settling(_)) => Some(Obstacle::Settling),
+            None if self.state.load(to).moves >= self.state.rulebook().limits.moves_per_host => Some(Obstacle::Busy),
+            None => None,
         }
-        if self.state.load(to).moves >= self.state.rulebook().limits.moves_per_host {
-            return Some(Obstacle::Busy);
-        }
-        let (used, most) = (self.uses[to.at()], self.most[to.at()]);
-        let then = Use { cpu: used.cpu + bid.demand.cpu, memory: used.memory + bid.demand.memory };
-        if then.cpu > most.cpu {
-            return Some(Obstacle::CpuTooWarm);
-        }
-        if then.memory > most.memory {
-            return Some(Obstacle::MemoryTooWarm);
-        }
-        let host = self.snapshot().host(to);
-        let (part, whole) = match bid.resource {
-            Resource::Cpu => (then.cpu.0, host.cpu.0),
-            Resource::Memory => (then.memory.0, host.memory.0),
-        };
-        // part / whole > source_after, without a division.
-        let worse = u128::from(part) * 10_000 > u128::from(bid.source_after.0) * u128::from(whole);
-        worse.then_some(Obstacle::NoBetter)
     }
 
-    /// The sentence for an obstacle that [`Scene::obstacle`] gave for this bid and host.
+    /// What the host can still take, in numbers.
+    pub(crate) fn slot(&self, to: HostIx, resource: Resource) -> Slot {
+        let (used, most, host) = (self.uses[to.at()], self.most[to.at()], self.snapshot().host(to));
+        let (hot_used, hot_whole) = match resource {
+            Resource::Cpu => (used.cpu.0, host.cpu.0),
+            Resource::Memory => (used.memory.0, host.memory.0),
+        };
+        Slot { room: self.state.room(to), used, most, hot_used, hot_whole }
+    }
+
+    /// The sentence for an obstacle that [`Scene::shut`], the rules or [`Slot::obstacle`] gave for this bid and host.
     pub(crate) fn reason(&self, obstacle: Obstacle, bid: &Bid<'_>, to: HostIx) -> Reason {
         let host = self.snapshot().host(to).name.clone();
         let (cpu, memory) = self.with(to, bid.demand);
         match obstacle {
             Obstacle::Rule(blocker) => self.state.reason(blocker, bid.profile.vm, to, bid.profile.initiative),
-            Obstacle::NoFigures | Obstacle::Settling => match &self.barred[to.at()] {
-                Some(Barred::NoFigures(reason) | Barred::Settling(reason)) => reason.clone(),
-                None => Reason::TooFew { of: host.0, have: 0, needed: 1 },
-            },
+            Obstacle::NoFigures | Obstacle::Settling => {
+                self.barred(to).cloned().unwrap_or(Reason::TooFew { of: host.0, have: 0, needed: 1 })
+            }
             Obstacle::Busy => Reason::HostBusy {
                 host,
                 moves: self.state.load(to).moves,
@@ -202,9 +239,8 @@ impl<'s> Scene<'s> {
 
     /// All that keeps the VM from the host, soft reasons included; the rules' reasons first.
     pub fn why_not(&self, vm: VmIx, to: HostIx, demand: Use, resource: Resource) -> Vec<Reason> {
-        let initiative = ulm_rules::Initiative::Automatic;
-        let mut reasons = self.state.why_not(vm, to, initiative);
-        if let Some(Barred::NoFigures(reason) | Barred::Settling(reason)) = &self.barred[to.at()]
+        let mut reasons = self.state.why_not(vm, to, Initiative::Automatic);
+        if let Some(reason) = self.barred(to)
             && !reasons.contains(reason)
         {
             reasons.push(reason.clone());

@@ -56,4 +56,4 @@ pub mod vm_state;
 
 pub use bits::HostSet;
 pub use orders::Initiative;
-pub use state::{Blocker, Load, Profile, State};
+pub use state::{Blocker, Load, Profile, Room, State};

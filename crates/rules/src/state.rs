@@ -33,6 +33,16 @@ struct Limit {
     available: Option<Bytes>,
 }
 
+/// What a host can still give in one state: small and plain, for those who look at a thousand of them for each VM.
+///
+/// Less than nothing when more is promised than may be; then not even a VM of no size fits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Room {
+    memory: i64,
+    really: i64,
+    vcpus: i64,
+}
+
 /// The first thing that keeps a VM from a host: small, for counting. [`State::reason`] makes the sentence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Blocker {
@@ -83,9 +93,7 @@ pub struct Profile {
     /// The sets whose intersection `allowed` is, with what is missing outside of each.
     parts: Vec<(Blocker, u32)>,
     home: HostIx,
-    memory: Bytes,
-    held: Bytes,
-    vcpus: u32,
+    asks: Room,
 }
 
 /// Something that a VM can ask of a host.
@@ -233,9 +241,11 @@ impl<'s> State<'s> {
             allowed,
             parts,
             home: vm.host,
-            memory: vm.memory,
-            held: memory_used::held(vm),
-            vcpus: vm.vcpus,
+            asks: Room {
+                memory: small(vm.memory.0),
+                really: small(memory_used::held(vm).0),
+                vcpus: i64::from(vm.vcpus),
+            },
         }
     }
 
@@ -272,15 +282,33 @@ impl<'s> State<'s> {
         if !profile.allowed.contains(to) {
             return profile.parts.iter().find(|(_, set)| !self.sets[*set as usize].contains(to)).map(|part| part.0);
         }
-        let (load, limit) = (&self.loads[to.at()], &self.limits[to.at()]);
-        if !memory::fits(load.memory, profile.memory, limit.memory) {
-            Some(Blocker::Memory)
-        } else if !memory_used::fits(limit.available, load.arriving, profile.held) {
-            Some(Blocker::MemoryUsed)
-        } else if !vcpus::fits(load.vcpus, profile.vcpus, limit.vcpus) {
-            Some(Blocker::Vcpus)
-        } else {
-            None
+        self.room(to).blocker(profile)
+    }
+
+    /// What the host can still give.
+    pub fn room(&self, host: HostIx) -> Room {
+        let (load, limit) = (&self.loads[host.at()], &self.limits[host.at()]);
+        Room {
+            memory: left(limit.memory.0, load.memory.0),
+            really: limit.available.map_or(-1, |available| left(available.0, load.arriving.0)),
+            vcpus: left(limit.vcpus, load.vcpus),
+        }
+    }
+
+    /// What closes the host to all arrivals, if anything does.
+    pub fn closed(&self, host: HostIx, initiative: Initiative) -> Option<Blocker> {
+        self.closed[initiative as usize][host.at()]
+    }
+
+    /// Leaves in `hosts` only those that the profile allows. Tells for each blocker how many it took out, and the first of them.
+    pub fn sift(&self, profile: &Profile, hosts: &mut HostSet, mut taken_out: impl FnMut(Blocker, u32, HostIx)) {
+        for (blocker, set) in &profile.parts {
+            let mut without = hosts.clone();
+            without.subtract(&self.sets[*set as usize]);
+            if let Some(first) = without.iter().next() {
+                taken_out(*blocker, without.len() as u32, first);
+                hosts.subtract(&without);
+            }
         }
     }
 
@@ -376,6 +404,31 @@ impl<'s> State<'s> {
         };
         found.unwrap_or_else(|| Reason::AlreadyThere { host: host.name.clone() })
     }
+}
+
+impl Room {
+    /// Whose memory, memory in use or virtual CPUs do not fit; the integers of [`memory::fits`] and its like.
+    pub fn blocker(&self, profile: &Profile) -> Option<Blocker> {
+        if profile.asks.memory > self.memory {
+            Some(Blocker::Memory)
+        } else if profile.asks.really > self.really {
+            Some(Blocker::MemoryUsed)
+        } else if profile.asks.vcpus > self.vcpus {
+            Some(Blocker::Vcpus)
+        } else {
+            None
+        }
+    }
+}
+
+/// What is left of a limit, negative when it is passed. Never so much that [`small`]'s largest fits.
+fn left(limit: u64, taken: u64) -> i64 {
+    let left = i128::from(limit) - i128::from(taken);
+    left.clamp(i128::from(i64::MIN), i128::from(i64::MAX - 1)) as i64
+}
+
+fn small(amount: u64) -> i64 {
+    i64::try_from(amount).unwrap_or(i64::MAX)
 }
 
 /// What closes the host to all arrivals, if anything, short and as a sentence.
@@ -572,6 +625,11 @@ mod tests {
             for initiative in [Initiative::Automatic, Initiative::ByHand] {
                 for (vm, _) in snapshot.vms_ix() {
                     let profile = state.profile(vm, initiative);
+                    let mut sifted = HostSet::all(snapshot.hosts.len());
+                    let mut out = 0;
+                    state.sift(&profile, &mut sifted, |_, hosts, _| out += hosts);
+                    prop_assert_eq!(&sifted, &profile.allowed);
+                    prop_assert_eq!(sifted.len() + out as usize, snapshot.hosts.len());
                     for (host, _) in snapshot.hosts_ix() {
                         let stays = state.vm_stays(vm, initiative).len();
                         let all = state.why_not(vm, host, initiative);

@@ -1,0 +1,198 @@
+//! The hotspot decision at 1,000 hosts and 30,000 VMs: how long it takes, against the bound of 50 ms on one core.
+//!
+//! Prints a table: for each scene the median and the worst of nine means over ten decisions, in processor time, and the part of the
+//! bound that the worst takes. What is measured is [`decide`] as it is called, checker included. The snapshot's digest is computed once per round by whoever builds
+//! the input, decision or not; it is printed beside for comparison.
+
+use std::hint::black_box;
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
+
+use ulm_decide::{Input, Past, VmPast, decide};
+use ulm_model::*;
+use ulm_policy::Policy;
+use uuid::Uuid;
+
+const HOSTS: u32 = 1000;
+const VMS_PER_HOST: u32 = 30;
+const SAMPLES: i64 = 16;
+const NOW: Time = Time(1_800_000_000_000);
+const BOUND: Duration = Duration::from_millis(50);
+
+fn main() {
+    println!("{HOSTS} hosts, {} VMs, {SAMPLES} samples each; bound {BOUND:?} on one core", HOSTS * VMS_PER_HOST);
+    println!(
+        "{:<58} {:>5} {:>6} {:>10} {:>10} {:>9} {:>10}",
+        "scene", "moves", "report", "median", "worst", "of bound", "digest"
+    );
+    let scenes: [(&str, u32, Change); 8] = [
+        ("calm", 0, as_it_is),
+        ("1 hot host", 1, as_it_is),
+        ("10 hot hosts", 10, as_it_is),
+        ("50 hot hosts", 50, as_it_is),
+        ("50 hot hosts, 100 moves at once, 4 per host", 50, many_moves),
+        ("50 hot hosts, no move possible: targets too warm", 50, too_warm),
+        ("50 hot hosts, no move possible: every obstacle, 100 rules", 50, every_obstacle),
+        ("beyond: 500 hot hosts, no move possible", 500, too_warm),
+    ];
+    for (name, hot, change) in scenes {
+        let mut scene = Scene::new(hot);
+        change(&mut scene);
+        scene.measure(name);
+    }
+}
+
+/// A cluster with its policy.
+struct Scene {
+    snapshot: Snapshot,
+    past: Past,
+    policy: Policy,
+    hot: u32,
+}
+
+/// Makes a scene special.
+type Change = fn(&mut Scene);
+
+fn as_it_is(_: &mut Scene) {}
+
+fn many_moves(scene: &mut Scene) {
+    scene.policy.limits.moves = 100;
+    scene.policy.limits.moves_per_host = 4;
+}
+
+/// Every other host is near its ceiling: there is room for none of the VMs.
+fn too_warm(scene: &mut Scene) {
+    for host in &mut scene.snapshot.hosts[scene.hot as usize..] {
+        host.cpu_use = steady(Share::percent(65) * host.cpu);
+    }
+}
+
+/// No two hosts lack the same, VMs ask for different things, and there are rules to look through.
+fn every_obstacle(scene: &mut Scene) {
+    for (i, host) in scene.snapshot.hosts.iter_mut().enumerate() {
+        match i % 6 {
+            0 => host.networks.clear(),
+            1 => host.storage.clear(),
+            2 => host.cpu_verdicts.clear(),
+            3 => host.state = HostState::Maintenance,
+            4 => host.memory_use = steady(Share::percent(80) * host.memory),
+            _ => host.cpu_use = steady(Share::percent(65) * host.cpu),
+        }
+    }
+    for (i, host) in scene.snapshot.hosts.iter_mut().enumerate().take(scene.hot as usize) {
+        host.state = HostState::Up;
+        host.cpu_use = steady(Share::percent(95 - i as u32 % 10) * host.cpu);
+        host.memory_use = steady(Share::percent(50) * host.memory);
+    }
+    for (i, vm) in scene.snapshot.vms.iter_mut().enumerate() {
+        if let Some(needs) = &mut vm.needs {
+            needs.networks.insert(format!("bridge:br{}", i % 40));
+        }
+        if i % 7 == 0 {
+            let past = VmPast { moved: vec![NOW - Duration::from_secs(60)], ..VmPast::default() };
+            scene.past.vms.insert(vm.id, past);
+        }
+    }
+    for i in 0..100 {
+        let text = format!("[[rule]]\nname = \"r{i}\"\nkind = \"keep_off\"\nvm = \"vm-*{i}\"\nhost = \"host-*{i}\"\n");
+        scene.policy.rules.extend(Policy::parse(&text, "bench").expect("a sound rule").rules);
+    }
+}
+
+impl Scene {
+    /// The first `hot` hosts are at 85 to 95 % CPU, the others at 30 to 50 %.
+    fn new(hot: u32) -> Self {
+        let hosts = (0..HOSTS).map(|i| {
+            let load = if i < hot { 85 + i % 11 } else { 30 + i % 21 };
+            let (cpu, memory) = (MilliCpu::cpus(64), Bytes::gib(512));
+            Host {
+                name: HostName(format!("host-{i:04}")),
+                state: HostState::Up,
+                cpu,
+                memory,
+                cpu_use: steady(Share::percent(load) * cpu),
+                memory_use: steady(Bytes::gib(260)),
+                platform: Platform { arch: "x86_64".into(), ..Platform::default() },
+                cpu_verdicts: (0..4).map(|model| (need(model), CpuVerdict::Offered)).collect(),
+                networks: (0..40).map(|n| format!("bridge:br{n}")).collect(),
+                storage: (0..8).map(|n| format!("pool:p{n}")).collect(),
+                tags: Default::default(),
+            }
+        });
+        let vms = (0..HOSTS * VMS_PER_HOST).map(|i| {
+            let memory = Bytes::gib(u64::from(4 + i % 3 * 4));
+            Vm {
+                id: VmId(Uuid::from_u128(u128::from(i) + 1)),
+                name: format!("vm-{i}"),
+                host: HostIx(i / VMS_PER_HOST),
+                state: VmState::Running,
+                vcpus: 4,
+                memory,
+                cpu_use: steady(MilliCpu(u64::from(200 + i * 37 % 2600))),
+                memory_use: steady(memory),
+                contention: steady(Share(12)),
+                network: None,
+                disk: None,
+                needs: Some(Needs {
+                    arch: "x86_64".into(),
+                    cpu: need(i % 4),
+                    networks: [format!("bridge:br{}", i % 40)].into(),
+                    storage: [format!("pool:p{}", i % 8)].into(),
+                }),
+                fixtures: vec![],
+                tags: Default::default(),
+            }
+        });
+        let snapshot = Snapshot { taken_at: NOW, hosts: hosts.collect(), vms: vms.collect(), ..Snapshot::default() };
+        Scene { snapshot, past: Past::default(), policy: Policy::default(), hot }
+    }
+
+    fn measure(self, name: &str) {
+        assert_eq!(self.snapshot.flaw(), None);
+        let began = Instant::now();
+        let input = Input::new(self.snapshot, NOW, Acting::On, self.past);
+        let digest = began.elapsed();
+        let decision = decide(&input, &self.policy);
+        let hot = decision.report.hosts.iter().filter(|host| !host.relief.is_empty()).count();
+        assert_eq!(hot, self.hot as usize, "the scene is what it is called");
+        assert!(!name.contains("no move possible") || decision.plan.steps.is_empty(), "{name}");
+        // The kernel counts processor time in ticks of some milliseconds: ten decisions are timed together.
+        let mut times: Vec<Duration> = (0..9)
+            .map(|_| {
+                let began = on_the_processor();
+                for _ in 0..10 {
+                    black_box(decide(black_box(&input), &self.policy));
+                }
+                (on_the_processor() - began) / 10
+            })
+            .collect();
+        times.sort();
+        let (median, worst) = (times[times.len() / 2], times[times.len() - 1]);
+        println!(
+            "{name:<58} {:>5} {:>6} {:>7.2} ms {:>7.2} ms {:>7.0} % {:>7.1} ms",
+            decision.plan.steps.len(),
+            decision.report.hosts.len(),
+            median.as_secs_f64() * 1e3,
+            worst.as_secs_f64() * 1e3,
+            worst.as_secs_f64() / BOUND.as_secs_f64() * 100.0,
+            digest.as_secs_f64() * 1e3,
+        );
+    }
+}
+
+/// Time that this thread has spent on a processor: what else the machine does must not count. Elsewhere than on Linux, the time of day.
+fn on_the_processor() -> Duration {
+    static START: OnceLock<Instant> = OnceLock::new();
+    let wall = START.get_or_init(Instant::now).elapsed();
+    let stat = std::fs::read_to_string("/proc/thread-self/schedstat").ok();
+    let nanoseconds = stat.and_then(|text| text.split(' ').next()?.parse().ok());
+    nanoseconds.map_or(wall, Duration::from_nanos)
+}
+
+fn need(model: u32) -> CpuNeed {
+    CpuNeed(format!("<cpu mode='custom'><model>model-{model}</model></cpu>"))
+}
+
+fn steady<T: Copy>(value: T) -> Recent<T> {
+    Recent((0..SAMPLES).map(|i| Figure { value, at: Time(NOW.0 - (SAMPLES - 1 - i) * 15_000) }).collect())
+}
