@@ -358,10 +358,11 @@ impl Bench {
                 && !facts.platform.arch.is_empty()
                 && !facts.platform.hypervisor.is_empty();
             ensure(whole, || told(driver, &facts))?;
-            let kinds = |names: &std::collections::BTreeSet<String>, prefixes: [&str; 2]| {
+            let kinds = |names: &std::collections::BTreeSet<String>, prefixes: &[&str]| {
                 names.iter().all(|name| prefixes.iter().any(|prefix| name.starts_with(prefix)))
             };
-            let named = kinds(&facts.networks, ["network:", "bridge:"]) && kinds(&facts.storage, ["pool:", "path:/"]);
+            let named = kinds(&facts.networks, &["network:", "bridge:", "direct:"])
+                && kinds(&facts.storage, &["pool:", "path:/", "network-disk:"]);
             ensure(named, || told(driver, &facts))?;
             ensure(!machines.contains(&facts.machine), || format!("{} is another host too", driver.host()))?;
             ensure(!driver.peer_uri().is_empty(), || told(driver, driver.peer_uri()))?;

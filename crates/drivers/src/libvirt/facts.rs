@@ -125,12 +125,8 @@ async fn networks(host: &Connection, options: &LibvirtOptions) -> Result<BTreeSe
         .await?,
     );
     let vms = host.domains(DomainFilter::ACTIVE).await.map_err(sorted)?;
-    let used = documents(
-        vms,
-        |vm| async move { host.domain_xml(&vm, XmlFlags::CURRENT).await },
-        |text| definition::bridges(text),
-    )
-    .await?;
+    let used =
+        documents(vms, |vm| async move { host.domain_xml(&vm, XmlFlags::CURRENT).await }, definition::bridges).await?;
     words.extend(used);
     Ok(words)
 }
