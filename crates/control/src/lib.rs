@@ -13,6 +13,7 @@
 
 pub mod act;
 pub mod books;
+pub mod connect;
 pub mod daemon;
 pub mod executor;
 pub mod fleet;
