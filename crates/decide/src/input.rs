@@ -76,7 +76,14 @@ impl Past {
                 Outcome::Stayed { .. } => self.failed(r#move, entry.at),
                 Outcome::Gone { .. } | Outcome::Doubled { .. } | Outcome::Unknown { .. } => {}
             },
-            Event::Arrived { vm, .. } => self.came(*vm, entry.at),
+            Event::Arrived { vm, host, from, .. } => {
+                self.came(*vm, entry.at);
+                // Somebody else's move changes what both hosts show as much as one of ours does. A start only adds load, which
+                // has to last before it counts.
+                if let Some(from) = from {
+                    self.changed([host, from], entry.at);
+                }
+            }
             _ => {}
         }
     }
@@ -102,7 +109,11 @@ impl Past {
         vm.moved.drain(..surplus);
         (vm.came, vm.failures, vm.failed_at) = (Some(at), 0, None);
         vm.failed_on.clear();
-        for host in [&key.from, &key.to] {
+        self.changed([&key.from, &key.to], at);
+    }
+
+    fn changed(&mut self, hosts: [&HostName; 2], at: Time) {
+        for host in hosts {
             let changed = self.hosts.entry(host.clone()).or_insert(at);
             *changed = at.max(*changed);
         }
@@ -157,6 +168,22 @@ mod tests {
         let vm = past.vms.values().next().unwrap();
         assert_eq!((vm.moved.as_slice(), vm.came), ([Time(4)].as_slice(), Some(Time(4))));
         assert_eq!(past.hosts, [("a".into(), Time(4)), ("b".into(), Time(4))].into());
+    }
+
+    #[test]
+    fn what_somebody_else_moved_is_new_on_its_host_but_not_cooling_down() {
+        let mut past = Past::default();
+        let arrived = |from: Option<&str>| Event::Arrived {
+            vm: VmId(uuid::Uuid::from_u128(1)),
+            vm_name: "vm".into(),
+            host: "b".into(),
+            from: from.map(HostName::from),
+        };
+        past.note(&Entry { seq: 1, at: Time(1), event: arrived(None) });
+        let vm = past.vms.values().next().unwrap();
+        assert_eq!((vm.came, vm.moved.len(), past.hosts.len()), (Some(Time(1)), 0, 0));
+        past.note(&Entry { seq: 2, at: Time(2), event: arrived(Some("a")) });
+        assert_eq!(past.hosts.len(), 2);
     }
 
     #[test]

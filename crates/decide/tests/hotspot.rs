@@ -81,6 +81,21 @@ fn memory_pressure_is_relieved_likewise() {
 }
 
 #[test]
+fn a_host_that_is_short_of_both_is_relieved_of_the_more_pressing_one_first() {
+    let mut cluster = Cluster::of(&["hot", "idle"]);
+    cluster.policy.limits.moves_per_host = 2;
+    cluster.vm("hot", "large", 100, 40);
+    cluster.vm("hot", "busy", 2000, 10);
+    cluster.vm("hot", "rest", 7500, 35);
+    // CPU is at 96 % (1.28 times its threshold), memory at 95 % (1.06 times). `rest` is too much for any other host; without
+    // `busy` CPU is at 76 %, so `large` goes, too.
+    assert_eq!(cluster.moves(), ["busy: hot -> idle", "large: hot -> idle"]);
+    let decision = cluster.decide();
+    let resources: Vec<Resource> = decision.report.hosts[0].relief.iter().map(|relief| relief.resource).collect();
+    assert_eq!(resources, [Resource::Cpu, Resource::Memory]);
+}
+
+#[test]
 fn the_target_stays_below_the_threshold_less_the_margin() {
     let mut cluster = Cluster::of(&["hot", "warm"]);
     cluster.vm("hot", "big", 2000, 8);

@@ -178,6 +178,8 @@ fn promise_5_same_input_same_plan_byte_for_byte() {
     let again: Input = text::read(&text::write(&input)).unwrap();
     assert_eq!(again, input);
     assert_eq!(text(&again), first, "an input that was written and read decides the same");
+    let decision = decide(&input, &cluster.policy);
+    assert_eq!(text::read::<ulm_decide::Decision>(&text::write(&decision)).unwrap(), decision);
     let threads: Vec<_> = (0..4)
         .map(|_| {
             let (input, policy) = (input.clone(), cluster.policy.clone());
