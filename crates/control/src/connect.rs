@@ -3,7 +3,6 @@
 //! A host's URI is libvirt's own, with one parameter more: `peer=URI` says how *other hosts* reach it for a move,
 //! where that differs from how the controller does.
 
-use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -13,6 +12,7 @@ use ulm_drivers::libvirt::{LibvirtDriver, LibvirtOptions, connect_once};
 use ulm_drivers::{Clock, Driver, DriverError, ErrorKind, Link, Reading};
 use ulm_libvirt::Uri;
 use ulm_model::HostName;
+use ulm_policy::Everywhere;
 
 use crate::fleet::Connector;
 use crate::order::{OrderError, Refusal};
@@ -24,14 +24,13 @@ const TRIAL: Duration = Duration::from_secs(10);
 /// Makes libvirt drivers.
 pub struct LibvirtConnector {
     clock: Arc<dyn Clock>,
-    shared_paths: Vec<PathBuf>,
-    networks: BTreeSet<String>,
+    everywhere: Everywhere,
 }
 
 impl LibvirtConnector {
-    /// A connector for hosts that share `shared_paths` and all have `networks`, whatever libvirt can see of them.
-    pub fn new(clock: Arc<dyn Clock>, shared_paths: Vec<PathBuf>, networks: BTreeSet<String>) -> Self {
-        LibvirtConnector { clock, shared_paths, networks }
+    /// A connector for hosts that all have `everywhere`, whatever libvirt can see of them.
+    pub fn new(clock: Arc<dyn Clock>, everywhere: Everywhere) -> Self {
+        LibvirtConnector { clock, everywhere }
     }
 
     fn driver(&self, name: &HostName, uri: &str) -> Result<Arc<LibvirtDriver>, OrderError> {
@@ -39,8 +38,8 @@ impl LibvirtConnector {
         let parsed: Uri = own.parse().map_err(malformed)?;
         let options = LibvirtOptions {
             peer_uri: peer,
-            shared_paths: self.shared_paths.clone(),
-            networks: self.networks.clone(),
+            shared_paths: self.everywhere.paths.iter().map(PathBuf::from).collect(),
+            networks: self.everywhere.networks.iter().cloned().collect(),
             ..LibvirtOptions::default()
         };
         Ok(LibvirtDriver::new(name.clone(), parsed, self.clock.clone(), options))

@@ -18,7 +18,7 @@ mod problem;
 mod read;
 mod values;
 
-pub use policy::{Hotspot, MoveBudget, Observe, Policy};
+pub use policy::{Everywhere, Hotspot, MoveBudget, Observe, Policy};
 pub use problem::{PolicyError, Problem};
 
 /// The documented example: every key with its default.

@@ -20,8 +20,19 @@ pub struct Policy {
     pub limits: MoveBudget,
     /// How much may be promised on a host.
     pub capacity: Capacity,
+    /// What every host has although libvirt cannot tell.
+    pub everywhere: Everywhere,
     /// Pins, exclusions and the like.
     pub rules: Vec<Rule>,
+}
+
+/// What every host has although libvirt cannot tell.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Everywhere {
+    /// Directories that hold the same files on every host, e.g. an NFS mount. Absolute.
+    pub paths: Vec<String>,
+    /// Networks that VMs can join on every host, e.g. `bridge:br0` of an Open vSwitch.
+    pub networks: Vec<String>,
 }
 
 /// How hosts are watched.
@@ -87,6 +98,7 @@ impl Default for Policy {
                 memory_reserve: Bytes::mib(512),
                 cpu_overcommit: Share::percent(400),
             },
+            everywhere: Everywhere::default(),
             rules: Vec::new(),
         }
     }

@@ -43,13 +43,16 @@ pub(crate) fn policy(text: &str) -> Result<Policy, Vec<Found>> {
     capacity.read("memory_overcommit", values::share, &mut policy.capacity.memory_overcommit, &mut problems);
     capacity.read("memory_reserve", values::size, &mut policy.capacity.memory_reserve, &mut problems);
     capacity.read("cpu_overcommit", values::share, &mut policy.capacity.cpu_overcommit, &mut problems);
+    let mut everywhere = file.section("everywhere", &mut problems);
+    everywhere.read("paths", values::paths, &mut policy.everywhere.paths, &mut problems);
+    everywhere.read("networks", values::networks, &mut policy.everywhere.networks, &mut problems);
     policy.rules = rules(&mut file, &mut problems);
 
     // What fits together is asked only when every single value could be read.
     if problems.is_empty() {
         sense(&policy, [&observe, &hotspot, &limits, &capacity], &mut problems);
     }
-    for section in [file, observe, hotspot, limits, capacity] {
+    for section in [file, observe, hotspot, limits, capacity, everywhere] {
         section.unknown_keys(&mut problems);
     }
     if problems.is_empty() { Ok(policy) } else { Err(problems) }

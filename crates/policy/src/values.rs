@@ -58,6 +58,23 @@ pub(crate) fn words(value: &DeValue<'_>) -> Result<String, String> {
     if text.trim().is_empty() { Err("this must not be empty".into()) } else { Ok(text.to_owned()) }
 }
 
+/// A list of absolute paths.
+pub(crate) fn paths(value: &DeValue<'_>) -> Result<Vec<String>, String> {
+    list(value, |path| path.starts_with('/'), "a list of absolute paths, e.g. [\"/srv/vms\"]")
+}
+
+/// A list of networks in the notation that reasons use.
+pub(crate) fn networks(value: &DeValue<'_>) -> Result<Vec<String>, String> {
+    let known = |network: &str| ["bridge:", "network:", "direct:"].iter().any(|kind| network.starts_with(kind));
+    list(value, known, "a list of networks with their kind (bridge, network, direct), e.g. [\"bridge:br0\"]")
+}
+
+fn list(value: &DeValue<'_>, right: impl Fn(&str) -> bool, wanted: &str) -> Result<Vec<String>, String> {
+    let items = value.as_array().ok_or_else(|| expected(wanted, value))?;
+    let texts = items.iter().map(|item| item.get_ref().as_str().filter(|text| right(text)).map(str::to_owned));
+    texts.collect::<Option<_>>().ok_or_else(|| format!("this should be {wanted}"))
+}
+
 fn quantity(value: &DeValue<'_>, units: &[(&str, u64)], right: &str) -> Result<u64, String> {
     let text = value.as_str().ok_or_else(|| expected(right, value))?;
     scaled(text, units).ok_or_else(|| expected(right, value))
