@@ -101,6 +101,8 @@ impl Shared {
     /// Sends a call and waits for its reply: whether it is a result, and its payload.
     /// Cancel-safe: between the registration and the sending nothing waits.
     pub(crate) async fn ask(&self, procedure: Procedure, payload: Vec<u8>) -> Result<(bool, Vec<u8>)> {
+        // Callers that give up before their deadline never come to the check after it.
+        self.check_for_stuck_daemon();
         let slot = match Arc::clone(&self.slots).acquire_owned().await {
             Ok(slot) => slot,
             Err(_) => return Err(self.why_dead()),

@@ -65,7 +65,7 @@ async fn guest(pair: &Pair, name: &str) -> Domain {
     let xml = format!(
         "<domain type='qemu'><name>{name}</name><memory unit='MiB'>64</memory><vcpu>1</vcpu>\
          <os><type arch='x86_64' machine='q35'>hvm</type></os>\
-         <devices><memballoon model='none'/></devices></domain>"
+         <devices><memballoon model='virtio'/></devices></domain>"
     );
     let vm = pair.a.define_domain(&xml).await.unwrap();
     assert_eq!(vm.id, None);
@@ -214,6 +214,9 @@ async fn a_qemu_host_gives_its_figures() {
     tokio::time::timeout(DEADLINE, measured).await.unwrap();
     assert!(figures(StatsGroups::DIRTYRATE).await.dirty_rate.unwrap().bytes_per_s.is_some());
 
+    host.set_memory_stats_period(&vm, Duration::from_secs(1)).await.unwrap();
+    let xml = host.domain_xml(&vm, XmlFlags::MIGRATABLE | XmlFlags::SECURE).await.unwrap();
+    assert!(xml.contains("<name>ulm-stats</name>"), "{xml}");
     let error = host.abort_job(&vm).await.unwrap_err();
     assert!(error.is_operation_invalid(), "{error}");
     remove(host, &vm).await;
@@ -262,6 +265,8 @@ async fn an_aborted_migration_leaves_the_guest_where_it_was() {
         let job = pair.a.job_stats(&vm, WhichJob::Current).await.unwrap();
         assert!(job.is_running(), "{job:?}");
         assert_eq!(job.operation, JobOperation::MigrationOut);
+        pair.a.set_migration_max_speed(&vm, 2).await.unwrap();
+        assert_eq!(pair.a.migration_max_speed(&vm).await.unwrap(), 2);
         pair.a.abort_job(&vm).await.unwrap();
     };
     let (moved, ()) = tokio::join!(moving, aborting);
@@ -296,6 +301,28 @@ async fn the_five_phases_by_hand_move_a_guest() {
     pair.a.migrate_confirm(&vm, &params, &cookie, MOVE, done).await.unwrap();
     assert_ne!(cookie, MigrationCookie::default());
     assert!(pair.a.domain_by_uuid(vm.uuid).await.unwrap_err().is_no_domain());
+    assert!(pair.b.domain_state(&there).await.unwrap().is_running());
+    remove(&pair.b, &there).await;
+}
+
+#[tokio::test]
+async fn a_guest_is_switched_to_post_copy_and_arrives() {
+    let Some(pair) = pair().await else { return };
+    let vm = guest(&pair, "ulm-postcopy").await;
+    let mut at_a = pair.a.events(&EventKind::ALL).await.unwrap();
+    let params = MigrateParams { migrate_uri: Some(pair.data.clone()), bandwidth_mib_s: Some(1), ..Default::default() };
+    let flags = MOVE | MigrateFlags::POSTCOPY;
+    let moving = pair.a.migrate_to(&vm, &pair.b_uri, &params, flags, DEADLINE);
+    let switching = async {
+        let pass =
+            async { while !matches!(at_a.next().await, Some(Incoming::Event(Event::MigrationIteration { .. }))) {} };
+        tokio::time::timeout(DEADLINE, pass).await.unwrap();
+        pair.a.start_post_copy(&vm).await.unwrap();
+    };
+    let (moved, ()) = tokio::join!(moving, switching);
+    moved.unwrap();
+    wait_for(&mut at_a, &vm, Lifecycle::Suspended(Suspended::Postcopy)).await;
+    let there = pair.b.domain_by_uuid(vm.uuid).await.unwrap();
     assert!(pair.b.domain_state(&there).await.unwrap().is_running());
     remove(&pair.b, &there).await;
 }

@@ -75,6 +75,8 @@ fn answer_or_nonsense(host: &mut FakeHost, procedure: i32, payload: &[u8]) -> Re
         Procedure::CONNECT_GET_LIB_VERSION => Ok(to_bytes(&host.lib_version)),
         Procedure::CONNECT_GET_VERSION => Ok(to_bytes(&10_000_002u64)),
         Procedure::CONNECT_GET_CAPABILITIES => Ok(to_bytes(&host.capabilities)),
+        Procedure::CONNECT_GET_DOMAIN_CAPABILITIES => Ok(to_bytes(&"<domainCapabilities/>".to_owned())),
+        Procedure::CONNECT_COMPARE_HYPERVISOR_CPU => Ok(to_bytes(&2i32)), // this CPU and more
         Procedure::NODE_GET_INFO => Ok(to_bytes(&NodeInfoWire {
             model: ModelWire("x86_64".into()),
             memory_kib: host.memory_bytes / 1024,

@@ -122,6 +122,7 @@ impl FakeVm {
             xml: format!(
                 "<domain type='kvm'><name>{name}</name><uuid>{uuid}</uuid>\
                  <memory unit='GiB'>4</memory><vcpu>{vcpus}</vcpu>\
+                 <os><type arch='x86_64' machine='pc-q35-9.0'>hvm</type></os>\
                  <devices><interface type='network'><source network='default'/></interface></devices>\
                  </domain>"
             ),
