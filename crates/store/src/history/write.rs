@@ -9,7 +9,7 @@ use ulm_model::{HostName, Time};
 use super::code::{self, NONE};
 use super::series::{Entity, HostNumber, Metric, SeriesId, SeriesKey};
 use super::tier::{DAY, HOUR, SLAB, TIMES, Tier, journal_row, place};
-use super::{Tick, close};
+use super::{LOG_PAGES, Tick, close};
 use crate::StoreError;
 
 /// VMs are numbered from here on, so that hosts have numbers that fit into a code.
@@ -20,10 +20,6 @@ const CLOSE_AT_ONCE: usize = 6;
 const FORGET_AT_ONCE: usize = 12;
 /// Ticks looked at per call, whether they can be forgotten.
 const TICKS_AT_ONCE: i64 = 400;
-/// Pages written before the write-ahead log is carried into the file: 16 MB. Larger ones write a page that is written again
-/// and again only once; smaller ones take less disk and less time for each.
-const CHECKPOINT_PAGES: i64 = 4096;
-
 /// What one call of [`History::maintain`](super::History::maintain) did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Maintained {
@@ -55,8 +51,8 @@ pub(super) struct Writer {
 impl Writer {
     pub(super) fn new(connection: Connection, path: &Path) -> Result<Writer, StoreError> {
         let sql = |e| StoreError::sql(path, e);
-        // Checkpoints happen in `maintain`; this is only for those who never call it.
-        connection.pragma_update(None, "wal_autocheckpoint", 4 * CHECKPOINT_PAGES).map_err(sql)?;
+        // `History::maintain` carries the log into the file; this is only for those who never call it.
+        connection.pragma_update(None, "wal_autocheckpoint", 4 * LOG_PAGES).map_err(sql)?;
         connection.pragma_update(None, "journal_size_limit", 64 << 20).map_err(sql)?;
         let mut writer = Writer {
             connection,
@@ -237,11 +233,6 @@ impl Writer {
         }
     }
 
-    /// Carries the write-ahead log into the file, with the syncs that this needs.
-    fn checkpoint(&mut self, how: &str) -> Result<(), StoreError> {
-        self.connection.query_row(&format!("PRAGMA wal_checkpoint({how})"), [], |_| Ok(())).map_err(|e| self.sql(e))
-    }
-
     // ---- what is due
 
     pub(super) fn maintain(&mut self, now: Time) -> Result<Maintained, StoreError> {
@@ -256,11 +247,6 @@ impl Writer {
         self.forget_ticks(now).map_err(|e| self.sql(e))?;
         if now.0 - self.swept >= DAY {
             done.more |= self.forget_series(now).map_err(|e| self.sql(e))?;
-        }
-        let pages: i64 =
-            self.connection.query_row("PRAGMA wal_checkpoint(NOOP)", [], |row| row.get(1)).map_err(|e| self.sql(e))?;
-        if pages >= CHECKPOINT_PAGES {
-            self.checkpoint("PASSIVE")?;
         }
         Ok(done)
     }
