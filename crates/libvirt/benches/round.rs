@@ -49,8 +49,8 @@ async fn main() {
                     let (cpu, memory, vms) = tokio::join!(host.node_cpu_stats(), host.node_memory_stats(), async {
                         host.domain_stats(&StatsRequest::default()).await
                     });
-                    if cpu.is_ok() && memory.is_ok() && vms.is_ok() {
-                        let _ = done.send(vms.unwrap().len()).await;
+                    if let (Ok(_), Ok(_), Ok(vms)) = (cpu, memory, vms) {
+                        let _ = done.send(vms.len()).await;
                     }
                 });
             }

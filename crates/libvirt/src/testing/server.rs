@@ -225,7 +225,8 @@ impl FakeServer {
         self.state().peers.insert(uri.to_owned(), peer);
     }
 
-    /// Sends an event to all who asked for its kind.
+    /// Sends an event to all who asked for its kind. Of a completed job only the parameters in
+    /// [`crate::JobStats::other`] are sent.
     pub fn emit(&self, event: &Event) {
         self.shared.emit(event);
     }
