@@ -54,6 +54,9 @@ struct World {
     plan: Plan,
 }
 
+/// A way of spoiling it.
+type Spoil = fn(&mut World);
+
 impl World {
     fn new() -> Self {
         let snapshot = Snapshot {
@@ -194,7 +197,7 @@ fn a_departure_makes_room_only_for_steps_that_wait_for_it() {
 
 #[test]
 fn every_property_of_the_target_is_looked_at() {
-    let spoils: [(&str, fn(&mut World)); 10] = [
+    let spoils: [(&str, Spoil); 10] = [
         ("host.maintenance", |w| w.snapshot.hosts[1].state = HostState::Maintenance),
         ("host.unreachable", |w| {
             w.snapshot.hosts[1].state = HostState::Unreachable { because: Box::new(Reason::Calm {}) }
@@ -220,7 +223,7 @@ fn every_property_of_the_target_is_looked_at() {
 
 #[test]
 fn every_property_of_the_vm_is_looked_at() {
-    let spoils: [(&str, fn(&mut World)); 6] = [
+    let spoils: [(&str, Spoil); 6] = [
         ("vm.not_running", |w| w.snapshot.vms[0].state = VmState::Other),
         ("data.unread", |w| w.snapshot.vms[0].needs = None),
         ("vm.immovable", |w| w.snapshot.vms[0].fixtures.push(Fixture::Other { what: "no".into() })),

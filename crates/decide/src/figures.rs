@@ -64,7 +64,7 @@ impl HostFigures {
             Resource::Memory => Use { memory: of.memory.max(self.memory.high_mean.unwrap_or_default()), ..of },
         }
     }
-    /// What the host uses on average. Both means are there: a host without samples has no figures.
+    /// What the host uses on average. Nothing, when there are no samples since its last move: such a host is no target.
     pub fn mean(&self) -> Use {
         Use { cpu: self.cpu.mean.unwrap_or_default(), memory: self.memory.mean.unwrap_or_default() }
     }

@@ -84,6 +84,19 @@ fn promise_2_missing_figures_lead_to_watching() {
 }
 
 #[test]
+fn promise_2_what_was_high_before_an_outage_is_not_added_to_what_is_high_after_it() {
+    let mut cluster = hot();
+    let figures = &mut cluster.host_mut("hot").cpu_use.0;
+    let last = figures.len() - 3;
+    for figure in &mut figures[..last] {
+        figure.at = figure.at - Duration::from_secs(3600);
+    }
+    let decision = cluster.decide();
+    assert!(decision.plan.steps.is_empty(), "three samples are not twelve, whatever was an hour ago");
+    assert!(codes(&decision).contains(&"hotspot.not_sustained"));
+}
+
+#[test]
 fn promise_2_impossible_figures_lead_to_watching() {
     let impossible: [fn(&mut Host); 4] = [
         |host| host.cpu = MilliCpu(0),
