@@ -2,11 +2,10 @@
 
 use ulm_libvirt::domain::LIST_MAX;
 use ulm_libvirt::node::{Hypervisor, Network, StoragePool};
-use ulm_libvirt::xdr::{List, Void};
+use ulm_libvirt::xdr::List;
 use ulm_libvirt::{Connection, Domain, Procedure, Result};
 use ulm_model::Bytes;
 
-const CONNECT_GET_TYPE: Procedure = Procedure { number: 3, name: "connect_get_type" };
 const DOMAIN_GET_INFO: Procedure = Procedure { number: 16, name: "domain_get_info" };
 const INTERFACE_GET_XML_DESC: Procedure = Procedure { number: 130, name: "interface_get_xml_desc" };
 const DOMAIN_SNAPSHOT_NUM: Procedure = Procedure { number: 187, name: "domain_snapshot_num" };
@@ -18,11 +17,6 @@ const WANT_LIST: i32 = 1;
 
 /// An interface of the host: its name and its hardware address.
 pub(super) type Interface = (String, String);
-
-/// The hypervisor's type: `QEMU`, `LXC`, `TEST` …
-pub(super) async fn hypervisor_type(host: &Connection) -> Result<String> {
-    host.call(CONNECT_GET_TYPE, &Void).await
-}
 
 /// The networks that guests can be plugged into now.
 pub(super) async fn active_networks(host: &Connection) -> Result<Vec<Network>> {

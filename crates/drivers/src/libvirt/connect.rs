@@ -44,16 +44,24 @@ pub async fn connect_once(uri: &str, deadline: Duration) -> Result<Probe, Driver
         portrait
     };
     // A host that takes the connection and then hangs is given a little more, so that its own sentence is heard.
-    let Ok(portrait) = tokio::time::timeout(deadline + Duration::from_secs(1), ask).await else {
-        let sentence = format!("{} took the connection and does not answer; is its libvirtd stuck?", uri.place());
-        return Err(DriverError::new(ErrorKind::TimedOut, sentence));
+    let portrait = tokio::time::timeout(deadline + Duration::from_secs(1), ask).await;
+    let Portrait { facts, libvirt, .. } = match portrait.unwrap_or_else(|_| Err(stuck(&uri))) {
+        Err(error) if error.kind == ErrorKind::TimedOut => return Err(stuck(&uri)),
+        portrait => portrait?,
     };
-    let Portrait { facts, libvirt, .. } = portrait?;
     if !facts::can_compare(libvirt) {
         return Err(DriverError::new(ErrorKind::Refused, facts::too_old(libvirt)));
     }
     let peer_uri = peer::derived(&uri, &facts.hostname);
     Ok(Probe { uri, facts, libvirt: facts::dotted(libvirt), peer_uri })
+}
+
+fn stuck(uri: &Uri) -> DriverError {
+    let sentence = format!(
+        "{} took the connection and does not answer; is its libvirtd stuck (does `virsh list` answer there)?",
+        uri.place()
+    );
+    DriverError::new(ErrorKind::TimedOut, sentence)
 }
 
 /// The sentence for a connection that did not come about.

@@ -9,7 +9,8 @@ use ulm_model::VmId;
 use crate::driver::{DriverEvent, Link};
 
 /// Both as one stream; it ends when the link is stopped.
-pub(super) fn merged(events: EventStream, link: watch::Receiver<Link>) -> BoxStream<'static, DriverEvent> {
+pub(super) fn merged(events: EventStream, mut link: watch::Receiver<Link>) -> BoxStream<'static, DriverEvent> {
+    link.mark_unchanged(); // what was is not an event
     let events = events.into_stream().filter_map(|incoming| std::future::ready(translated(incoming)));
     let link = stream::unfold(link, |mut link| async move {
         link.changed().await.ok()?;

@@ -46,9 +46,10 @@ impl Portrait {
 
 /// Asks a host for everything but figures.
 pub(super) async fn portrait(host: &Connection, options: &LibvirtOptions) -> Result<Portrait, DriverError> {
-    let kind = answers::hypervisor_type(host).await.map_err(sorted)?;
-    if kind != "QEMU" {
-        let sentence = format!("the hypervisor there is {kind}, and ULM moves QEMU's VMs only; write qemu://… /system");
+    let daemon = host.remote_uri().await.map_err(sorted)?;
+    let kind = daemon.split([':', '+']).next().unwrap_or_default();
+    if kind != "qemu" {
+        let sentence = format!("the driver there is {kind:?}, and ULM moves QEMU's VMs only; write qemu://… /system");
         return Err(DriverError::new(ErrorKind::Refused, sentence));
     }
     let libvirt = host.lib_version().await.map_err(sorted)?;
@@ -60,7 +61,7 @@ pub(super) async fn portrait(host: &Connection, options: &LibvirtOptions) -> Res
     let platform = Platform {
         arch: capabilities.arch.clone(),
         cpu_model: capabilities.model.clone(),
-        hypervisor: format!("{kind} {}", dotted(version)),
+        hypervisor: format!("QEMU {}", dotted(version)),
     };
     let facts = HostFacts { machine: capabilities.machine, hostname, platform, networks, storage: storage.offers() };
     Ok(Portrait { facts, capabilities, storage, libvirt })
