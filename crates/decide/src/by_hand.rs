@@ -1,7 +1,7 @@
 //! Moves that a person asks for, and the answer to "why does this VM not go there?".
 
 use ulm_check::{Grounds, check};
-use ulm_model::{HostIx, HostName, Plan, Reason, Resource, Step, StepId, VmId, VmIx};
+use ulm_model::{HostIx, HostName, Plan, Reason, Step, StepId, VmId, VmIx};
 use ulm_place::Choice;
 use ulm_policy::Policy;
 use ulm_rules::Initiative;
@@ -56,7 +56,7 @@ pub fn why_not(input: &Input, policy: &Policy, vm: VmId, to: &HostName) -> Vec<R
     reasons.extend(round.demand(ix).err());
     reasons.extend(gates::vm_rests(input, policy, vm));
     let demand = round.demand(ix).unwrap_or_default();
-    reasons.extend(round.scene.why_not(ix, to, demand, Resource::Cpu));
+    reasons.extend(round.scene.why_not(ix, to, demand));
     reasons.extend(busy(&round, policy, input.snapshot.vm(ix).host));
     reasons.extend(round.all_busy());
     reasons

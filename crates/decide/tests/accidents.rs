@@ -42,7 +42,7 @@ fn the_worst_resource_decides_and_not_the_mean() {
     let mut cluster = Cluster::of(&["full", "idle"]);
     cluster.vm("full", "one", 250, 40);
     cluster.vm("full", "two", 250, 45);
-    assert_eq!(cluster.moves(), ["one: full -> idle"], "`two` would leave less here than there");
+    assert_eq!(cluster.moves(), ["two: full -> idle"], "memory alone makes it hot, and the one with most of it goes");
     // As a target, too: of two hosts the one whose worst resource is better is chosen.
     let mut cluster = Cluster::of(&["full-of-memory", "hot", "some-cpu"]);
     cluster.vm("hot", "big", 3000, 4);

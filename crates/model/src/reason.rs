@@ -194,16 +194,6 @@ reasons! {
         /// The most that it may be.
         limit: Share,
     } Soft "target.too_warm" => ("{host} would be at {would_be} {resource}, over its limit of {limit}");
-    /// The target is itself overworked or as warm as the source.
-    NoBetterThere {
-        /// The target.
-        host: HostName,
-        /// Its load with the VM.
-        would_be: Share,
-        /// The source's load without it.
-        source: Share,
-    } Soft "target.no_better" => ("{host} would be at {would_be}, more than the source without it ({source})");
-
     /// The VM is not where the plan expects it.
     NotThere {
         /// The host that it should be on.

@@ -115,7 +115,7 @@ pub fn relieve(
         stopped: None,
     };
     let mut vms = vms.into_iter();
-    let mut targets = Targets::survey(scene, host, resource);
+    let mut targets = Targets::survey(scene, host);
     while relief.after > threshold {
         if let Some(limit) = limit_reached(scene, host) {
             relief.stopped = (vms.len() > 0).then_some(limit);
@@ -126,7 +126,7 @@ pub fn relieve(
         if let Fate::Goes(to) = fate {
             scene.begin(candidate.vm, to, candidate.demand);
             relief.choices.push(Choice { vm: candidate.vm, to });
-            targets = Targets::survey(scene, host, resource);
+            targets = Targets::survey(scene, host);
             relief.after = scene.after_departures(host, resource, Use::default());
         }
         relief.tried.push(Tried { vm: candidate.vm, demand: candidate.demand, fate });
@@ -165,7 +165,7 @@ struct Targets {
 struct Tally([Option<(Obstacle, u32, HostIx)>; Obstacle::COUNT]);
 
 impl Targets {
-    fn survey(scene: &Scene<'_>, source: HostIx, resource: Resource) -> Self {
+    fn survey(scene: &Scene<'_>, source: HostIx) -> Self {
         let mut shut = Tally([None; Obstacle::COUNT]);
         let hosts = scene.snapshot().hosts.len();
         let open = HostSet::of(hosts, |to| match scene.shut(to, Initiative::Automatic) {
@@ -176,7 +176,7 @@ impl Targets {
                 false
             }
         });
-        let slots = (0..hosts).map(|i| scene.slot(HostIx(i as u32), resource)).collect();
+        let slots = (0..hosts).map(|i| scene.slot(HostIx(i as u32))).collect();
         Targets { open, slots, shut }
     }
 }
@@ -210,8 +210,7 @@ fn fate(scene: &mut Scene<'_>, targets: &Targets, host: HostIx, resource: Resour
         return Fate::Stays(stays);
     }
     let profile = scene.state.profile(candidate.vm, Initiative::Automatic);
-    let source_after = scene.after_departures(host, resource, candidate.demand);
-    let bid = Bid { profile: &profile, demand: candidate.demand, resource, source_after };
+    let bid = Bid { profile: &profile, demand: candidate.demand };
     let mut tally = targets.shut.clone();
     let mut left = targets.open.clone();
     scene.state.sift(&profile, &mut left, |blocker, hosts, first| tally.add(Obstacle::Rule(blocker), hosts, first));

@@ -45,13 +45,11 @@ pub enum Obstacle {
     CpuTooWarm,
     /// The target would have too much memory in use.
     MemoryTooWarm,
-    /// The target would be worse off than the source without the VM.
-    NoBetter,
 }
 
 impl Obstacle {
     /// How many there are: [`Obstacle::number`] is below it.
-    pub const COUNT: usize = Blocker::COUNT + 6;
+    pub const COUNT: usize = Blocker::COUNT + 5;
 
     /// A small number for each.
     pub fn number(self) -> usize {
@@ -62,7 +60,6 @@ impl Obstacle {
             Obstacle::Busy => Blocker::COUNT + 2,
             Obstacle::CpuTooWarm => Blocker::COUNT + 3,
             Obstacle::MemoryTooWarm => Blocker::COUNT + 4,
-            Obstacle::NoBetter => Blocker::COUNT + 5,
         }
     }
 }
@@ -90,8 +87,6 @@ pub(crate) struct Slot {
     room: Room,
     used: Use,
     most: Use,
-    hot_used: u64,
-    hot_whole: u64,
 }
 
 impl Slot {
@@ -106,19 +101,7 @@ impl Slot {
         if self.used.memory + bid.demand.memory > self.most.memory {
             return Some(Obstacle::MemoryTooWarm);
         }
-        // (used + demand) / whole > source_after, without a division.
-        let then = u128::from(self.hot_used) + u128::from(bid.hot_demand());
-        let worse = then * 10_000 > u128::from(bid.source_after.0) * u128::from(self.hot_whole);
-        worse.then_some(Obstacle::NoBetter)
-    }
-}
-
-impl Bid<'_> {
-    fn hot_demand(&self) -> u64 {
-        match self.resource {
-            Resource::Cpu => self.demand.cpu.0,
-            Resource::Memory => self.demand.memory.0,
-        }
+        None
     }
 }
 
@@ -126,9 +109,6 @@ impl Bid<'_> {
 pub(crate) struct Bid<'p> {
     pub profile: &'p Profile,
     pub demand: Use,
-    pub resource: Resource,
-    /// What the source would still use of the hot resource.
-    pub source_after: Share,
 }
 
 impl<'s> Scene<'s> {
@@ -201,13 +181,9 @@ impl<'s> Scene<'s> {
     }
 
     /// What the host can still take, in numbers.
-    pub(crate) fn slot(&self, to: HostIx, resource: Resource) -> Slot {
-        let (used, most, host) = (self.uses[to.at()], self.most[to.at()], self.snapshot().host(to));
-        let (hot_used, hot_whole) = match resource {
-            Resource::Cpu => (used.cpu.0, host.cpu.0),
-            Resource::Memory => (used.memory.0, host.memory.0),
-        };
-        Slot { room: self.state.room(to), used, most, hot_used, hot_whole }
+    pub(crate) fn slot(&self, to: HostIx) -> Slot {
+        let (used, most) = (self.uses[to.at()], self.most[to.at()]);
+        Slot { room: self.state.room(to), used, most }
     }
 
     /// The sentence for an obstacle that [`Scene::shut`], the rules or [`Slot::obstacle`] gave for this bid and host.
@@ -230,15 +206,11 @@ impl<'s> Scene<'s> {
             Obstacle::MemoryTooWarm => {
                 Reason::TargetTooWarm { host, resource: Resource::Memory, would_be: memory, limit: self.ceiling.memory }
             }
-            Obstacle::NoBetter => {
-                let would_be = if bid.resource == Resource::Cpu { cpu } else { memory };
-                Reason::NoBetterThere { host, would_be, source: bid.source_after }
-            }
         }
     }
 
     /// All that keeps the VM from the host, soft reasons included; the rules' reasons first.
-    pub fn why_not(&self, vm: VmIx, to: HostIx, demand: Use, resource: Resource) -> Vec<Reason> {
+    pub fn why_not(&self, vm: VmIx, to: HostIx, demand: Use) -> Vec<Reason> {
         let mut reasons = self.state.why_not(vm, to, Initiative::Automatic);
         if let Some(reason) = self.barred(to)
             && !reasons.contains(reason)
@@ -257,11 +229,6 @@ impl<'s> Scene<'s> {
             if would_be > limit {
                 reasons.push(Reason::TargetTooWarm { host: host.name.clone(), resource, would_be, limit });
             }
-        }
-        let source = self.after_departures(self.snapshot().vm(vm).host, resource, demand);
-        let would_be = if resource == Resource::Cpu { cpu } else { memory };
-        if would_be > source {
-            reasons.push(Reason::NoBetterThere { host: host.name.clone(), would_be, source });
         }
         reasons
     }
