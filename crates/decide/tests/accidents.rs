@@ -46,7 +46,7 @@ fn the_worst_resource_decides_and_not_the_mean() {
     // As a target, too: of two hosts the one whose worst resource is better is chosen.
     let mut cluster = Cluster::of(&["full-of-memory", "hot", "some-cpu"]);
     cluster.vm("hot", "big", 3000, 4);
-    cluster.vm("hot", "rest", 6000, 4);
+    cluster.vm("hot", "rest", 6600, 4);
     cluster.vm("full-of-memory", "m", 0, 60);
     cluster.vm("some-cpu", "c", 2000, 4);
     assert_eq!(cluster.moves(), ["big: hot -> some-cpu"]);
