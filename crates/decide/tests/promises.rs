@@ -38,7 +38,7 @@ fn promise_1_no_hard_rule_is_broken_in_any_state_that_the_plan_can_reach() {
     cluster.policy.limits.moves_per_host = 4;
     for host in ["hot-1", "hot-2"] {
         cluster.vm(host, &format!("{host}-big"), 2000, 40);
-        cluster.vm(host, &format!("{host}-rest"), 6000, 8);
+        cluster.vm(host, &format!("{host}-rest"), 6700, 8);
     }
     cluster.host_mut("target").memory = Bytes::gib(70);
     cluster.host_mut("target").memory_use = steady(Bytes::gib(1));
