@@ -19,7 +19,7 @@
 //! ```
 //!
 //! Everything here is pure: integers in, integers out. Where real numbers are needed in between
-//! ([`precopy`]) only the four basic operations are used, so that the result is the same on every machine.
+//! ([`precopy()`]) only the four basic operations are used, so that the result is the same on every machine.
 
 pub mod precopy;
 pub mod sustained;

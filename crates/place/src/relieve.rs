@@ -2,8 +2,8 @@
 //!
 //! Properties:
 //! (A) every move is allowed by every rule in the state with all earlier moves begun and none ended;
-//! (B) with it and all that is on its way the target stays within its ceiling in CPU *and* memory, and is no worse off in the hot
-//!     resource than the source then is: a move never shifts a hot spot, only takes from it;
+//! (B) with it and all that is on its way the target stays within its ceiling in CPU *and* memory. The ceiling lies below the
+//!     threshold by a margin: so a move never makes a new hot spot, though the target may end warmer than the source;
 //! (C) a host that a single move can relieve is relieved, or was found busy;
 //! (D) what is chosen does not depend on the order of anything but names and ids.
 //!

