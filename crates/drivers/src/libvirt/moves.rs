@@ -1,7 +1,9 @@
 //! Moves: begun on a connection of their own, watched and aborted over the usual one.
 
+use std::pin::pin;
 use std::time::Duration;
 
+use futures_util::StreamExt;
 use ulm_libvirt::job::{JobOperation, JobStats, WhichJob};
 use ulm_libvirt::{Connection, Domain, Error, ErrorCode, MigrateFlags, MigrateParams, Uri};
 use ulm_model::{Bytes, BytesPerSecond, VmId};
@@ -84,8 +86,8 @@ pub(super) async fn locate(host: &Connection, vm: VmId) -> Result<Presence, Driv
         Ok(_) => return Ok(Presence::ShutOff),
         Err(error) => return absent_or(error),
     };
-    let answers = jobs::ask(host, vec![(vm, domain)]).await.map_err(sorted)?;
-    let job = match answers.first().and_then(|(_, answer)| *answer) {
+    let answer = pin!(jobs::ask(host, vec![(vm, domain)])).next().await.transpose().map_err(sorted)?;
+    let job = match answer.and_then(|(_, answer)| answer) {
         Some(Answer::Gone) => return Ok(Presence::Absent),
         Some(Answer::Job(job)) => job,
         None => JobKind::Other,

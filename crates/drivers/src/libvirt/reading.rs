@@ -2,8 +2,10 @@
 //! for each VM whose job has to be known ([`super::jobs`]), and the number of CPUs now and then.
 
 use std::collections::BTreeMap;
+use std::pin::pin;
 use std::time::Duration;
 
+use futures_util::StreamExt;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 use ulm_libvirt::domain::{PausedReason, RunningReason};
@@ -73,20 +75,24 @@ impl Readings {
             .collect();
         let mut watch = self.jobs.lock().await;
         let suspicions = vms.iter().map(|(id, vm)| (*id, suspicion(vm.state))).collect();
-        let ask = watch.choose(&suspicions).iter().map(|id| (*id, vms[id].domain.clone())).collect();
+        let chosen = watch.choose(&suspicions, Instant::now());
+        let ask = chosen.iter().map(|id| (*id, vms[id].domain.clone())).collect();
         let mut answers = BTreeMap::new();
-        for (id, answer) in jobs::ask(host, ask).await.map_err(sorted)? {
-            watch.note(id, answer);
+        let mut asked = pin!(jobs::ask(host, ask));
+        while let Some(answer) = asked.next().await {
+            let (id, answer) = answer.map_err(sorted)?;
+            watch.note(id, answer, Instant::now());
             answers.insert(id, answer);
+            if answer.is_none() {
+                break;
+            }
         }
         let mut readings = Vec::with_capacity(vms.len());
         for (id, vm) in vms {
             let job = match answers.get(&id) {
                 Some(Some(Answer::Gone)) => continue,
                 Some(Some(Answer::Job(job))) => *job,
-                Some(None) => JobKind::Other,
-                None if watch.is_stuck(id) => JobKind::Other,
-                None => JobKind::None,
+                _ => watch.known(id),
             };
             let memory = match vm.balloon.maximum_bytes {
                 Some(bytes) => Bytes(bytes),
