@@ -180,14 +180,20 @@ impl Scenario {
     /// The demonstration: 12 hosts and 150 VMs on a Monday morning. Most of it is calm; between the 3rd and the
     /// 20th minute three hosts become too busy, because VMs on them take up work that lasts for hours.
     pub fn demo(seed: u64) -> Scenario {
-        let vms = (1..=150).map(|number| some_vm(seed, number)).collect();
-        let mut scenario = placed(seed, 12, vms, 0.5);
+        Scenario::demo_of(12, 150, seed)
+    }
+
+    /// The demonstration with another number of hosts and VMs.
+    pub fn demo_of(hosts: usize, vms: usize, seed: u64) -> Scenario {
+        let hosts = hosts.max(1);
+        let vms = (1..=vms).map(|number| some_vm(seed, number)).collect();
+        let mut scenario = placed(seed, hosts, vms, 0.5);
         // Bursts of strangers would only blur what is to be seen.
         for vm in &mut scenario.vms {
             vm.load.bursts = None;
         }
         for (nth, at_s) in [180.0, 540.0, 1080.0].into_iter().enumerate() {
-            let host = scenario.hosts[1 + 4 * nth].clone();
+            let host = scenario.hosts[(1 + hosts * nth / 3) % hosts].clone();
             heat(&mut scenario, &host, (at_s, 6.0 * 3600.0), 0.92);
         }
         scenario

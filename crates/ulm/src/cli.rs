@@ -1,0 +1,237 @@
+//! The command line, as types. What each command does stands in a module of its own.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::exit;
+
+/// Uncomplicated live migration: watches libvirt hosts and relieves the overworked ones.
+#[derive(Debug, Parser)]
+#[command(name = "ulm", version, max_term_width = 110, disable_help_subcommand = false)]
+#[command(
+    after_help = "`ulm help exit-codes` explains the exit codes. `ulm demo` shows ULM at work and needs nothing."
+)]
+pub struct Cli {
+    /// For all commands.
+    #[command(flatten)]
+    pub common: Common,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// For all commands.
+#[derive(Clone, Debug, Args)]
+pub struct Common {
+    /// Print JSON, for programs
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// The daemon's Unix socket [default: /run/ulm/ulm.sock for root, $XDG_RUNTIME_DIR/ulm.sock for others]
+    #[arg(long, global = true, value_name = "PATH", env = "ULM_SOCKET", hide_env = true)]
+    pub socket: Option<PathBuf>,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Show ULM at work on a simulated cluster, faster than real time; needs nothing and changes nothing
+    Demo(Demo),
+    /// Run the daemon: watch the hosts, and act if acting is enabled
+    Serve(Serve),
+    /// The hosts under care
+    #[command(subcommand)]
+    Host(Host),
+    /// Hosts, moves, and what is wrong, at a glance
+    Status(Status),
+    /// What would be done now and why, and why not the rest
+    Plan(Plan),
+    /// Have a plan carried out: exactly this one, checked again, or nothing
+    Apply(Apply),
+    /// Let ULM move VMs by itself
+    Enable,
+    /// Stop ULM from moving VMs by itself; what has not begun is cancelled at once
+    Disable,
+    /// Move one VM, if every rule allows it; also while acting is off
+    Migrate(Migrate),
+    /// Abort the move of one VM, or all moves
+    Abort(Abort),
+    /// What was done and why, and figures over time
+    History(History),
+    /// The policy file
+    #[command(subcommand)]
+    Policy(Policy),
+    /// What the exit codes mean
+    #[command(name = "exit-codes", hide = true, long_about = exit::ABOUT)]
+    ExitCodes,
+}
+
+/// `ulm demo`.
+#[derive(Clone, Debug, Args)]
+pub struct Demo {
+    /// Everything left to chance follows from it: the same seed tells the same story
+    #[arg(long, default_value_t = 7)]
+    pub seed: u64,
+    /// Simulated seconds per second, or `max`
+    #[arg(long, default_value = "45", value_name = "FACTOR|max")]
+    pub speed: Speed,
+    /// How long the simulation lasts, in simulated hours
+    #[arg(long, default_value_t = 0.75, value_name = "H")]
+    pub hours: f64,
+    /// Hosts
+    #[arg(long, default_value_t = 12, value_name = "N")]
+    pub hosts: usize,
+    /// VMs
+    #[arg(long, default_value_t = 150, value_name = "N")]
+    pub vms: usize,
+}
+
+/// How fast simulated time passes.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Speed {
+    /// So many simulated seconds per second.
+    Times(f64),
+    /// As fast as the machine can.
+    Max,
+}
+
+impl std::str::FromStr for Speed {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text == "max" {
+            return Ok(Speed::Max);
+        }
+        match text.parse::<f64>() {
+            Ok(times) if times.is_finite() && times >= 0.1 => Ok(Speed::Times(times)),
+            _ => Err("give a number from 0.1 on, or `max`".to_owned()),
+        }
+    }
+}
+
+/// `ulm serve`.
+#[derive(Clone, Debug, Args)]
+pub struct Serve {
+    /// Folder for state, ledger and history [default: /var/lib/ulm for root, $XDG_STATE_HOME/ulm for others]
+    #[arg(long, value_name = "DIR", env = "ULM_STATE", hide_env = true)]
+    pub state: Option<PathBuf>,
+    /// Policy file [default: /etc/ulm/policy.toml for root, $XDG_CONFIG_HOME/ulm/policy.toml for others, if it is there]
+    #[arg(long, value_name = "FILE")]
+    pub policy: Option<PathBuf>,
+    /// Serve a simulated cluster instead of libvirt hosts, in real time: try ULM without any host. Hosts are sim:///NAME
+    #[arg(long, value_name = "SCENARIO.toml")]
+    pub simulate: Option<PathBuf>,
+}
+
+/// `ulm host`.
+#[derive(Debug, Subcommand)]
+pub enum Host {
+    /// Take a host under care, if it can be reached
+    Add {
+        /// Its libvirt URI, e.g. qemu+ssh://root@host1/system, qemu+tls://host2/system, qemu:///system
+        uri: String,
+        /// Its name in ULM [default: its own host name]
+        #[arg(long)]
+        name: Option<String>,
+    },
+    /// List the hosts under care
+    List,
+    /// Connect to a host on trial and tell what is there; needs no daemon and changes nothing
+    Test {
+        /// Its libvirt URI
+        uri: String,
+    },
+    /// Remove a host from care; its VMs stay where they are
+    Remove {
+        /// Its name in ULM
+        name: String,
+    },
+    /// Take a host out, so that it takes no VMs, or back in
+    Maintenance {
+        /// Its name in ULM
+        name: String,
+        /// Whether it is taken out
+        switch: Switch,
+    },
+}
+
+/// On or off.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Switch {
+    /// Taken out.
+    On,
+    /// Back in.
+    Off,
+}
+
+/// `ulm status`.
+#[derive(Clone, Debug, Args)]
+pub struct Status {
+    /// Show the VMs instead
+    #[arg(long)]
+    pub vms: bool,
+    /// Show it again every 2 seconds
+    #[arg(long)]
+    pub watch: bool,
+}
+
+/// `ulm plan`.
+#[derive(Clone, Debug, Args)]
+pub struct Plan {
+    /// Write the plan to a file that `ulm apply` takes
+    #[arg(long, short, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+}
+
+/// `ulm apply`.
+#[derive(Clone, Debug, Args)]
+pub struct Apply {
+    /// A plan, as `ulm plan --output` writes it
+    pub plan: PathBuf,
+    /// Do not wait for the end
+    #[arg(long)]
+    pub no_wait: bool,
+}
+
+/// `ulm migrate`.
+#[derive(Clone, Debug, Args)]
+pub struct Migrate {
+    /// The VM: its name or UUID
+    pub vm: String,
+    /// The host that it is to go to
+    pub host: String,
+    /// Do not wait for the end
+    #[arg(long)]
+    pub no_wait: bool,
+}
+
+/// `ulm abort`.
+#[derive(Clone, Debug, Args)]
+pub struct Abort {
+    /// The VM: its name or UUID; all moves when left out
+    pub vm: Option<String>,
+}
+
+/// `ulm history`.
+#[derive(Clone, Debug, Args)]
+pub struct History {
+    /// A VM or a host; the whole ledger when left out
+    pub of: Option<String>,
+    /// From then on: a span back from now (90min, 24h, 5d) or a time (2026-11-21T08:00:00Z)
+    #[arg(long, default_value = "24h")]
+    pub since: String,
+    /// Only this metric, e.g. cpu_use, memory_use, contention
+    #[arg(long)]
+    pub metric: Option<String>,
+}
+
+/// `ulm policy`.
+#[derive(Debug, Subcommand)]
+pub enum Policy {
+    /// Say whether a policy file is sound, and if not, what is wrong where
+    Check {
+        /// The file
+        file: PathBuf,
+    },
+    /// Print a policy with every key, its default and what it means
+    Example,
+}

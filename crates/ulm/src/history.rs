@@ -1,0 +1,97 @@
+//! `ulm history`: the ledger, and figures as sparklines.
+
+use serde::Serialize;
+use ulm_control::view::{HistoryQuery, LedgerQuery, Series};
+use ulm_model::ledger::Entry;
+use ulm_model::{HostName, Time};
+use ulm_web::client::{Client, ClientError};
+use ulm_web::error::Sort;
+
+use crate::cli::{Common, History};
+use crate::exit::{Exit, Failure, Outcome};
+use crate::figures::{in_unit, sparkline};
+use crate::print::{self, BOLD, Side, styled};
+
+/// As many points as a sparkline has room for.
+const POINTS: u32 = 48;
+
+/// At most so many entries are shown.
+const ENTRIES: u32 = 1000;
+
+/// What `--json` prints.
+#[derive(Serialize)]
+struct Told {
+    /// Oldest first.
+    entries: Vec<Entry>,
+    series: Vec<Series>,
+}
+
+/// Shows it.
+pub async fn run(common: &Common, client: &Client, args: History) -> Outcome {
+    let since = print::since(&args.since)?;
+    let status = client.status().await?;
+    let host = args.of.as_ref().filter(|of| status.hosts.iter().any(|host| host.name.0 == **of));
+    let query = LedgerQuery {
+        host: host.map(|host| HostName(host.clone())),
+        vm: args.of.clone().filter(|_| host.is_none()),
+        since: Some(since),
+        limit: Some(ENTRIES),
+        ..LedgerQuery::default()
+    };
+    let mut entries = client.ledger(&query).await?;
+    entries.reverse();
+    let series = match &args.of {
+        Some(of) => figures(client, of, args.metric, since, status.now, entries.is_empty()).await?,
+        None if args.metric.is_some() => {
+            return Err(Failure::new(
+                Exit::Usage,
+                "--metric needs a VM or a host: `ulm history HOST --metric cpu_use`",
+            ));
+        }
+        None => Vec::new(),
+    };
+    if common.json {
+        return print::json(&Told { entries, series });
+    }
+    if entries.is_empty() {
+        anstream::println!("Nothing is in the ledger since {}.", print::local(since));
+    }
+    for entry in &entries {
+        anstream::println!("{}  {}", print::local(entry.at), entry.event);
+    }
+    if !series.is_empty() {
+        anstream::println!("\n{}", styled(BOLD, format!("Figures since {}", print::local(since))));
+        anstream::println!("{}", spoken(&series));
+    }
+    Ok(())
+}
+
+/// The figures. A VM that is gone has none, but its entries are still worth showing.
+async fn figures(
+    client: &Client,
+    of: &str,
+    metric: Option<String>,
+    from: Time,
+    to: Time,
+    must_be_known: bool,
+) -> Outcome<Vec<Series>> {
+    let query = HistoryQuery { of: of.to_owned(), metric, from, to, points: POINTS };
+    match client.history(&query).await {
+        Err(ClientError::Refused(told)) if told.refusal == Sort::NotFound && !must_be_known => Ok(Vec::new()),
+        answer => Ok(answer?),
+    }
+}
+
+fn spoken(series: &[Series]) -> String {
+    let rows = series.iter().filter(|series| !series.points.is_empty() && series.unit != "host number").map(|series| {
+        let means: Vec<f64> = series.points.iter().map(|point| point.mean).collect();
+        let mean = means.iter().sum::<f64>() / means.len() as f64;
+        let max = series.points.iter().map(|point| point.max).fold(f64::MIN, f64::max);
+        let latest = means.last().copied().unwrap_or_default();
+        let show = |value| in_unit(value, &series.unit);
+        vec![series.metric.clone(), sparkline(&means), show(latest), show(mean), show(max)]
+    });
+    let headings =
+        [("METRIC", Side::Left), ("", Side::Left), ("NOW", Side::Right), ("MEAN", Side::Right), ("MAX", Side::Right)];
+    print::table(&headings, rows.collect())
+}

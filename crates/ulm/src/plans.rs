@@ -1,0 +1,152 @@
+//! `ulm plan`, `ulm apply`, `ulm migrate`, `ulm abort`.
+
+use std::path::Path;
+
+use ulm_control::view::Accepted;
+use ulm_model::{Acting, Action, HostName, Plan, text};
+use ulm_web::api::Decided;
+use ulm_web::client::Client;
+
+use crate::cli::{self, Common};
+use crate::exit::{Exit, Failure, Outcome};
+use crate::follow::follow;
+use crate::print::{self, BOLD, Side, WARM, styled};
+
+/// Shows what would be done now, and writes it to a file if one is given.
+pub async fn show(common: &Common, client: &Client, args: cli::Plan) -> Outcome {
+    let decided = client.plan().await?;
+    if let Some(file) = &args.output {
+        std::fs::write(file, text::write(&decided.decision.plan)).map_err(|error| {
+            let message = format!("the plan cannot be written to {}: {error}. Give another file", file.display());
+            Failure::new(Exit::Error, message)
+        })?;
+    }
+    if common.json {
+        return print::json(&decided);
+    }
+    anstream::println!("{}", spoken(&decided));
+    if let Some(file) = &args.output {
+        anstream::println!("\nWritten to {}; `ulm apply {}` has it carried out.", file.display(), file.display());
+    }
+    Ok(())
+}
+
+fn spoken(decided: &Decided) -> String {
+    let Decided { id, decision } = decided;
+    let plan = &decision.plan;
+    let mut lines = Vec::new();
+    if decision.report.acting == Acting::Off {
+        lines.push(format!(
+            "{} nothing of this is done by itself. `ulm enable` switches acting on; `ulm apply` carries out one plan.\n",
+            styled(WARM, "Acting is off:")
+        ));
+    }
+    if plan.steps.is_empty() {
+        lines.push(styled(BOLD, "Nothing is to be done now."));
+    } else {
+        lines.push(styled(
+            BOLD,
+            format!(
+                "Plan {}, made {}, good until {}",
+                id.short(),
+                print::local(plan.made_at),
+                print::local(plan.expires_at)
+            ),
+        ));
+        lines.push(steps(plan));
+    }
+    lines.push(String::new());
+    lines.push(styled(BOLD, "Why, and why not the rest"));
+    lines.extend(decision.report.to_string().lines().map(|line| format!("  {line}")));
+    lines.join("\n")
+}
+
+fn steps(plan: &Plan) -> String {
+    let rows = plan.steps.iter().map(|step| {
+        let Action::Move { vm_name, from, to, .. } = &step.action;
+        let after = step.after.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+        vec![step.id.to_string(), vm_name.clone(), from.to_string(), to.to_string(), after, step.because.to_string()]
+    });
+    let headings = [
+        ("STEP", Side::Right),
+        ("MOVE", Side::Left),
+        ("FROM", Side::Left),
+        ("TO", Side::Left),
+        ("AFTER", Side::Left),
+        ("BECAUSE", Side::Left),
+    ];
+    print::table(&headings, rows.collect())
+}
+
+/// Hands a plan in and follows it.
+pub async fn apply(common: &Common, client: &Client, args: cli::Apply) -> Outcome {
+    let plan = read(&args.plan)?;
+    if plan.steps.is_empty() {
+        return match common.json {
+            true => print::json(&serde_json::json!({ "plan": plan.id(), "steps": 0 })),
+            false => {
+                anstream::println!("The plan has no steps: nothing is to be done.");
+                Ok(())
+            }
+        };
+    }
+    let accepted = client.apply(&plan).await?;
+    told_and_followed(common, client, &accepted, Wait::unless(args.no_wait)).await
+}
+
+fn read(file: &Path) -> Outcome<Plan> {
+    let wrong = |message: String| Failure::new(Exit::Usage, format!("{}: {message}", file.display()));
+    let document = std::fs::read_to_string(file)
+        .map_err(|error| wrong(format!("{error}. `ulm plan --output FILE` writes a plan")))?;
+    text::read(&document).map_err(|error| wrong(error.to_string()))
+}
+
+/// Asks for one move and follows it.
+pub async fn migrate(common: &Common, client: &Client, args: cli::Migrate) -> Outcome {
+    let accepted = client.migrate(&args.vm, &HostName(args.host)).await?;
+    told_and_followed(common, client, &accepted, Wait::unless(args.no_wait)).await
+}
+
+/// Whether the end is waited for.
+#[derive(PartialEq, Eq)]
+enum Wait {
+    ForTheEnd,
+    No,
+}
+
+impl Wait {
+    fn unless(no_wait: bool) -> Self {
+        if no_wait { Wait::No } else { Wait::ForTheEnd }
+    }
+}
+
+async fn told_and_followed(common: &Common, client: &Client, accepted: &Accepted, wait: Wait) -> Outcome {
+    if wait == Wait::ForTheEnd {
+        return follow(common, client, accepted).await;
+    }
+    if common.json {
+        return print::json(accepted);
+    }
+    let moves = if accepted.steps == 1 { "move" } else { "moves" };
+    anstream::println!(
+        "Accepted: plan {} with {} {moves}. `ulm status` shows how far it is, `ulm history` how it ended.",
+        accepted.plan.short(),
+        accepted.steps
+    );
+    Ok(())
+}
+
+/// Has moves aborted.
+pub async fn abort(common: &Common, client: &Client, args: cli::Abort) -> Outcome {
+    let aborted = client.abort(args.vm.as_deref()).await?;
+    if common.json {
+        return print::json(&aborted);
+    }
+    if aborted.is_empty() {
+        anstream::println!("No move runs, so none is aborted.");
+    }
+    for key in aborted {
+        anstream::println!("{key}: the abort is asked for; `ulm history {}` tells how it ended.", key.vm_name);
+    }
+    Ok(())
+}
