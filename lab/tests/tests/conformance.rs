@@ -8,9 +8,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use ulm_drivers::conformance::{self, Fixture, Hook};
 use ulm_drivers::libvirt::{LibvirtDriver, LibvirtOptions, connect_once};
-use ulm_drivers::{Driver, ErrorKind, SystemClock};
+use ulm_drivers::{Driver, ErrorKind, JobKind, MoveOrder, Presence, Reading, RunState, SystemClock};
 use ulm_lab_tests::{Disk, Guest, Lab, Libvirtd, Link};
-use ulm_model::HostName;
+use ulm_model::{Bytes, HostName, VmId};
 
 const HOSTS: u32 = 3;
 
@@ -101,14 +101,9 @@ fn facts_of_real_hosts_and_guests_name_what_a_move_needs() {
     lab.guests(&[Guest::new("mover", 1, 1).disk(Disk::Shared), Guest::new("tied", 2, 1).disk(Disk::Local)]);
     runtime().block_on(async {
         let (one, two) = (driver(&lab, 1), driver(&lab, 2));
-        for driver in [&one, &two] {
-            while driver.link() != ulm_drivers::Link::Up {
-                tokio::time::sleep(Duration::from_millis(20)).await;
-            }
-        }
-        let reading = one.reading().await.unwrap();
-        let vm = |name: &str| reading.vms.iter().find(|vm| vm.name == name).unwrap().id;
-        let mover = one.vm_facts(vm("mover")).await.unwrap();
+        up(&one).await;
+        up(&two).await;
+        let mover = one.vm_facts(id_of(&one, "mover").await).await.unwrap();
         println!("{mover:#?}");
         let target = two.facts().await.unwrap();
         println!("{target:#?}");
@@ -117,9 +112,151 @@ fn facts_of_real_hosts_and_guests_name_what_a_move_needs() {
         assert!(mover.needs.networks.is_subset(&target.networks));
         assert!(mover.needs.storage.is_subset(&target.storage));
         assert!(!mover.needs.networks.is_empty() && !mover.needs.storage.is_empty());
-        let tied = one.vm_facts(vm("tied")).await.unwrap();
+        let tied = one.vm_facts(id_of(&one, "tied").await).await.unwrap();
         let path = "/var/lib/libvirt/images/tied.raw".to_owned();
         assert_eq!(tied.fixtures, [ulm_model::Fixture::LocalDisk { path }]);
+    });
+}
+
+async fn up(driver: &Arc<dyn Driver>) {
+    while driver.link() != ulm_drivers::Link::Up {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// Asks again until the answer is there; generous, because no test here is about speed.
+async fn until<T>(what: &str, mut probe: impl AsyncFnMut() -> Option<T>) -> T {
+    let deadline = tokio::time::Instant::now() + Duration::from_secs(120);
+    loop {
+        if let Some(answer) = probe().await {
+            return answer;
+        }
+        assert!(tokio::time::Instant::now() < deadline, "waited in vain until {what}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+async fn id_of(driver: &Arc<dyn Driver>, name: &str) -> VmId {
+    let reading = driver.reading().await.unwrap();
+    reading.vms.iter().find(|vm| vm.name == name).unwrap_or_else(|| panic!("{name} is not there: {reading:?}")).id
+}
+
+fn order(vm: VmId, to: &Arc<dyn Driver>) -> MoveOrder {
+    MoveOrder { vm, to: to.host().clone(), to_uri: to.peer_uri(), bandwidth: None, max_downtime: None }
+}
+
+#[test]
+fn a_transient_vm_stays_transient_and_a_snapshot_ties() {
+    let Some(lab) = Lab::require() else { return };
+    lab.up(2);
+    lab.guests(&[Guest::new("transient", 1, 1), Guest::new("kept", 2, 1).disk(Disk::Shared)]);
+    lab.virsh(&lab.virsh_uri(1), &["undefine", "transient"]).unwrap();
+    let overlay = format!("vda,file={}", shared_folder().join("overlay.qcow2").display());
+    let snapshot = ["snapshot-create-as", "kept", "s1", "--disk-only", "--diskspec", &overlay];
+    lab.virsh(&lab.virsh_uri(1), &snapshot).unwrap();
+    runtime().block_on(async {
+        let (one, two) = (driver(&lab, 1), driver(&lab, 2));
+        up(&one).await;
+        up(&two).await;
+        let (transient, kept) = (id_of(&one, "transient").await, id_of(&one, "kept").await);
+        one.migrate(&order(transient, &two)).await.unwrap();
+        assert_eq!(one.locate(transient).await.unwrap(), Presence::Absent);
+        let persistent = lab.virsh(&lab.virsh_uri(2), &["list", "--transient", "--name"]).unwrap();
+        assert_eq!(persistent, "transient");
+
+        let facts = one.vm_facts(kept).await.unwrap();
+        println!("{:?}", facts.fixtures);
+        assert!(facts.fixtures.iter().any(|fixture| fixture.to_string().contains("1 snapshot")));
+        // libvirt is of the same opinion.
+        let error = one.migrate(&order(kept, &two)).await.unwrap_err();
+        assert!(error.kind == ErrorKind::Refused && error.message.contains("snapshot"), "{error}");
+    });
+}
+
+#[test]
+fn a_move_that_somebody_else_began_is_seen_on_both_hosts_and_can_be_aborted() {
+    let Some(lab) = Lab::require() else { return };
+    lab.up(2);
+    lab.guest(&Guest::new("mover", 1, 1));
+    runtime().block_on(async {
+        let (one, two) = (driver(&lab, 1), driver(&lab, 2));
+        up(&one).await;
+        up(&two).await;
+        let vm = id_of(&one, "mover").await;
+        let (from, to) = (lab.peer_uri(1), lab.peer_uri(2));
+        let args = ["-q", "-c", &from, "migrate", "--live", "--p2p", "--bandwidth", "4", "mover", &to];
+        let mut virsh = lab.exec("virsh".as_ref()).args(args).spawn().unwrap();
+        let seen = until("both readings show the move", async || {
+            let (there, here) = (one.reading().await.unwrap(), two.reading().await.unwrap());
+            let of = |reading: &Reading| {
+                reading.vms.iter().find(|reading| reading.id == vm).map(|vm| (vm.state, vm.job, vm.memory))
+            };
+            let (source, target) = (of(&there)?, of(&here)?);
+            (source.1 != JobKind::None).then_some((source, target))
+        })
+        .await;
+        let memory = Bytes::mib(128);
+        assert_eq!(
+            seen,
+            ((RunState::Running, JobKind::MovingOut, memory), (RunState::Incoming, JobKind::MovingIn, memory))
+        );
+        let refused = two.abort(vm).await.unwrap_err();
+        assert_eq!(refused.kind, ErrorKind::Refused, "{refused}");
+        one.abort(vm).await.unwrap();
+        assert!(!virsh.wait().unwrap().success());
+        until("the VM runs on without a job", async || {
+            let free = Presence::Here { state: RunState::Running, job: JobKind::None };
+            (one.locate(vm).await.unwrap() == free && two.locate(vm).await.unwrap() == Presence::Absent).then_some(())
+        })
+        .await;
+    });
+}
+
+/// The process of a guest of this lab.
+fn process_of(guest: &str) -> String {
+    let (name, kernel) = (format!("guest={guest},"), format!("{}/cache/", Lab::state_folder().display()));
+    let is_it = |pid: &str| {
+        let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        let line = String::from_utf8_lossy(&line);
+        line.starts_with("/usr/bin/qemu-system") && line.contains(&name) && line.contains(&kernel)
+    };
+    let all = std::fs::read_dir("/proc").unwrap();
+    let mut pids = all.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+    pids.find(|pid| pid.bytes().all(|byte| byte.is_ascii_digit()) && is_it(pid)).expect("the guest has a process")
+}
+
+fn signal(name: &str, pid: &str) {
+    assert!(std::process::Command::new("kill").args([name, pid]).status().unwrap().success());
+}
+
+#[test]
+fn an_emulator_that_is_stuck_does_not_cost_the_other_vms_their_figures() {
+    let Some(lab) = Lab::require() else { return };
+    lab.up(1);
+    lab.guests(&[Guest::new("stuck", 1, 1), Guest::new("sound", 2, 1)]);
+    runtime().block_on(async {
+        let one = driver(&lab, 1);
+        up(&one).await;
+        let (stuck, sound) = (id_of(&one, "stuck").await, id_of(&one, "sound").await);
+        let pid = process_of("stuck");
+        signal("-STOP", &pid);
+        let begun = tokio::time::Instant::now();
+        let reading = until("a reading comes through", async || {
+            let reading = one.reading().await.inspect_err(|error| println!("{:?}: {error}", begun.elapsed())).ok()?;
+            println!("{:?}: {reading:?}", begun.elapsed());
+            reading.vms.iter().any(|vm| vm.id == stuck && vm.job == JobKind::Other).then_some(reading)
+        })
+        .await;
+        let vm = reading.vms.iter().find(|vm| vm.id == sound).unwrap();
+        assert!(vm.job == JobKind::None && vm.cpu_time.is_some() && vm.resident.is_some(), "{vm:?}");
+        let vm = reading.vms.iter().find(|vm| vm.id == stuck).unwrap();
+        assert_eq!(vm.memory, Bytes::mib(128), "its memory counts all the same");
+        signal("-CONT", &pid);
+        until("the stuck VM's figures are back", async || {
+            let reading = one.reading().await.ok()?;
+            reading.vms.iter().find(|vm| vm.id == stuck)?.resident.map(drop)
+        })
+        .await;
     });
 }
 

@@ -124,21 +124,26 @@ pub(super) async fn completed(host: &Connection, vm: VmId) -> Result<Option<JobP
     Ok((stats.operation == JobOperation::MigrationIn && !stats.is_running()).then(|| progress(&stats)))
 }
 
-/// Aborts a VM's job, if it has one.
+/// Aborts a VM's job, if it has one. Asks first what it is: the receiving half of a move would keep the call
+/// waiting until libvirt gives up.
 pub(super) async fn abort(host: &Connection, vm: VmId) -> Result<(), DriverError> {
     let domain = find(host, vm).await?;
-    let refused = match host.abort_job(&domain).await {
-        Ok(()) => return Ok(()),
-        Err(error) if error.is_operation_invalid() => error,
-        Err(error) => return Err(sorted(error)),
-    };
-    // "No job" and "not this job" are the same code. The receiving half says the former, too.
     match locate(host, vm).await? {
         Presence::Here { job: JobKind::MovingIn, .. } => {
             let sentence = "an incoming move cannot be aborted here; abort it on its source";
-            Err(DriverError::new(ErrorKind::Refused, sentence))
+            return Err(DriverError::new(ErrorKind::Refused, sentence));
         }
-        Presence::Here { job: JobKind::MovingOut | JobKind::Other, .. } => Err(sorted(refused)),
+        Presence::Here { job: JobKind::MovingOut | JobKind::Other, .. } => {}
+        _ => return Ok(()),
+    }
+    let refused = match host.abort_job(&domain).await {
+        Ok(()) => return Ok(()),
+        // "No job" and "not this job" are the same code: look whether the job has just ended.
+        Err(error) if error.is_operation_invalid() => error,
+        Err(error) => return Err(sorted(error)),
+    };
+    match locate(host, vm).await? {
+        Presence::Here { job, .. } if job != JobKind::None => Err(sorted(refused)),
         _ => Ok(()),
     }
 }
