@@ -8,7 +8,7 @@ use crate::exit;
 
 /// Uncomplicated live migration: watches libvirt hosts and relieves the overworked ones.
 #[derive(Debug, Parser)]
-#[command(name = "ulm", version, max_term_width = 110, disable_help_subcommand = false)]
+#[command(name = "ulm", version, term_width = 100)]
 #[command(
     after_help = "`ulm help exit-codes` explains the exit codes. `ulm demo` shows ULM at work and needs nothing."
 )]
@@ -132,6 +132,9 @@ pub enum Host {
         /// Its name in ULM [default: its own host name]
         #[arg(long)]
         name: Option<String>,
+        /// How other hosts reach it for a move, where that is another way [default: as ULM does, without its keys]
+        #[arg(long, value_name = "URI")]
+        peer: Option<String>,
     },
     /// List the hosts under care
     List,

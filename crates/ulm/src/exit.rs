@@ -10,16 +10,21 @@ use ulm_web::error::Sort;
 /// What `ulm help exit-codes` says.
 pub const ABOUT: &str = "\
 0  done; also when there was nothing to do
-1  an error that no other code stands for: a host does not answer, a disk is full, a file cannot be written
-2  the command line, or a file or name given on it, is wrong: an unknown option, a malformed URI, an unknown VM
-   or host, a plan or a policy that cannot be read
-3  refused: a rule or the present state does not allow it; the reasons are told. Nothing was begun
+1  an error that no other code stands for: a host does not answer, a disk is full, a second
+   daemon is started
+2  the command line, or a file or name given on it, is wrong: an unknown option, a malformed
+   URI, an unknown VM or host, a plan or a policy that cannot be read
+3  refused: a rule or the present state does not allow it; the reasons are told, and nothing
+   was begun
 4  the daemon is not running, or you may not use its socket
-5  a move did not end with its VM on the target, or was not begun after all; the VM runs on its old host unless
-   the message says otherwise
+5  a move did not end with its VM on the target, or was not begun after all; the VM runs on its
+   old host unless the message says otherwise
 
-While the end of moves is waited for, Ctrl-C ends the command only (130): the daemon goes on, and `ulm status` shows how far it is.
-With --json, errors are one JSON object on standard error: {\"error\": {\"exit_code\", \"message\", \"reasons\"}}.";
+While the end of moves is waited for, Ctrl-C ends the command only: the daemon goes on, and
+`ulm status` shows how far it is.
+
+With --json, an error is one JSON object on standard error:
+{\"error\": {\"exit_code\": 3, \"message\": \"a sentence\", \"reasons\": [{\"code\": \"host.maintenance\", ...}]}}";
 
 /// How the command ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use ulm_control::connect::with_peer;
 use ulm_control::Connector;
 use ulm_control::connect::LibvirtConnector;
 use ulm_control::view::{HostCondition, HostStatus, HostTrial};
@@ -19,7 +20,8 @@ use crate::simulated;
 /// Does it.
 pub async fn run(common: &Common, client: &Client, args: Host) -> Outcome {
     match args {
-        Host::Add { uri, name } => {
+        Host::Add { uri, name, peer } => {
+            let uri = peer.map_or_else(|| uri.clone(), |peer| with_peer(&uri, &peer));
             let added = client.add_host(&uri, name.as_deref()).await?;
             if common.json {
                 return print::json(&added);
@@ -70,6 +72,8 @@ async fn try_out(client: &Client, uri: &str) -> Outcome<HostTrial> {
         return Ok(client.try_host(uri).await?);
     }
     let connector = LibvirtConnector::new(Arc::new(SystemClock), Everywhere::default());
+    // Fails at once, and as what it is, when the URI is malformed.
+    connector.connect(&HostName::from("trial"), uri)?;
     Ok(connector.trial(uri).await?)
 }
 

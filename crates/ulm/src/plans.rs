@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use ulm_control::view::Accepted;
-use ulm_model::{Acting, Action, HostName, Plan, text};
+use ulm_model::{Acting, Action, HostName, Plan, Reason, text};
 use ulm_web::api::Decided;
 use ulm_web::client::Client;
 
@@ -57,7 +57,9 @@ fn spoken(decided: &Decided) -> String {
     }
     lines.push(String::new());
     lines.push(styled(BOLD, "Why, and why not the rest"));
-    lines.extend(decision.report.to_string().lines().map(|line| format!("  {line}")));
+    let off = Reason::ActingOff {}.to_string();
+    let report = decision.report.to_string();
+    lines.extend(report.lines().filter(|line| *line != off).map(|line| format!("  {line}")));
     lines.join("\n")
 }
 
