@@ -55,6 +55,7 @@ impl Connector for LibvirtConnector {
     async fn trial(&self, uri: &str) -> Result<HostTrial, OrderError> {
         let begun = Instant::now();
         let (own, peer) = split_peer(uri);
+        own.parse::<Uri>().map_err(malformed)?;
         let probe = connect_once(&own, TRIAL).await.map_err(refused)?;
         let driver = self.driver(&HostName(probe.facts.hostname.clone()), uri)?;
         let reading = first_reading(&*driver).await.map_err(refused)?;

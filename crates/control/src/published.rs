@@ -58,6 +58,8 @@ impl Published {
         let mut hosts: Vec<HostStatus> = self
             .snapshot
             .hosts_ix()
+            // One that was removed since the last round is gone at once.
+            .filter(|(_, host)| self.uris.contains_key(&host.name))
             .map(|(ix, _)| self.host(ix, &residents[ix.at()], arrivals.get(&ix).map_or(&[], Vec::as_slice)))
             .collect();
         // Added since the last round.

@@ -2,9 +2,8 @@
 
 use std::sync::Arc;
 
-use ulm_control::connect::with_peer;
 use ulm_control::Connector;
-use ulm_control::connect::LibvirtConnector;
+use ulm_control::connect::{LibvirtConnector, with_peer};
 use ulm_control::view::{HostCondition, HostStatus, HostTrial};
 use ulm_drivers::SystemClock;
 use ulm_model::{HostName, Time};

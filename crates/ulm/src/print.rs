@@ -116,6 +116,6 @@ mod tests {
     #[test]
     fn columns_stand_as_asked() {
         let text = table(&[("VM", Side::Left), ("CPU", Side::Right)], vec![vec!["a".into(), "12".into()]]);
-        assert_eq!(text, "VM   CPU\na     12");
+        assert_eq!(text, "VM  CPU\na    12");
     }
 }

@@ -14,14 +14,15 @@ fn demo(args: &[&str]) -> String {
 
 #[test]
 fn the_same_seed_tells_the_same_story() {
-    let once = demo(&["--seed", "42"]);
-    assert_eq!(once, demo(&["--seed", "42"]));
-    assert_ne!(once, demo(&["--seed", "43"]));
+    let once = demo(&["--hours", "0.3", "--seed", "42"]);
+    assert!(once.contains("moved"), "{once}");
+    assert_eq!(once, demo(&["--hours", "0.3", "--seed", "42"]));
+    assert_ne!(once, demo(&["--hours", "0.3", "--seed", "43"]));
 }
 
 #[test]
 fn every_hot_spot_of_the_demonstration_is_relieved_and_nothing_moves_back_and_forth() {
-    for seed in ["1", "2", "3", "7"] {
+    for seed in ["1", "7"] {
         let told = demo(&["--json", "--seed", seed]);
         let last = told.lines().last().expect("there is a summary");
         let last: serde_json::Value = serde_json::from_str(last).expect("each line is JSON");

@@ -5,8 +5,22 @@ use std::path::{Path, PathBuf};
 
 /// Lowest first.
 const ORDER: [&str; 16] = [
-    "ulm-model", "ulm-rules", "ulm-forecast", "ulm-place", "ulm-path", "ulm-check", "ulm-policy", "ulm-decide",
-    "ulm-libvirt", "ulm-drivers", "ulm-collect", "ulm-power", "ulm-store", "ulm-control", "ulm-web", "ulm",
+    "ulm-model",
+    "ulm-rules",
+    "ulm-forecast",
+    "ulm-place",
+    "ulm-path",
+    "ulm-check",
+    "ulm-policy",
+    "ulm-decide",
+    "ulm-libvirt",
+    "ulm-drivers",
+    "ulm-collect",
+    "ulm-power",
+    "ulm-store",
+    "ulm-control",
+    "ulm-web",
+    "ulm",
 ];
 
 /// Rooms without input and output: they decide, so they must be able to do it again.
@@ -14,7 +28,17 @@ const PURE: [&str; 7] = ["ulm-model", "ulm-rules", "ulm-forecast", "ulm-place", 
 
 /// What pure rooms have no use for.
 const IMPURE: [&str; 11] = [
-    "tokio", "tokio-util", "hyper", "hyper-util", "axum", "rusqlite", "rustls", "tokio-rustls", "tempfile", "tracing", "rand",
+    "tokio",
+    "tokio-util",
+    "hyper",
+    "hyper-util",
+    "axum",
+    "rusqlite",
+    "rustls",
+    "tokio-rustls",
+    "tempfile",
+    "tracing",
+    "rand",
 ];
 
 /// What pure rooms must not say either, since the standard library is always at hand.
@@ -94,7 +118,9 @@ fn pure_rooms_need_nothing_that_reads_writes_waits_or_throws_dice() {
     let mut wrong = Vec::new();
     for name in PURE {
         let Some(room) = rooms.get(name) else { continue };
-        wrong.extend(IMPURE.iter().filter(|need| room.needs.contains(**need)).map(|need| format!("{name} needs {need}")));
+        wrong.extend(
+            IMPURE.iter().filter(|need| room.needs.contains(**need)).map(|need| format!("{name} needs {need}")),
+        );
     }
     assert!(wrong.is_empty(), "{wrong:#?}");
 }

@@ -194,7 +194,7 @@ impl Scenario {
         }
         for (nth, at_s) in [180.0, 540.0, 1080.0].into_iter().enumerate() {
             let host = scenario.hosts[(1 + hosts * nth / 3) % hosts].clone();
-            heat(&mut scenario, &host, (at_s, 6.0 * 3600.0), 0.92);
+            heat(&mut scenario, &host, (at_s, 6.0 * 3600.0), 1.06);
         }
         scenario
     }
