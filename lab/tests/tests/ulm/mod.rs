@@ -76,16 +76,9 @@ impl<'l> Ulm<'l> {
 
     /// The ledger's entries of one kind, oldest first.
     pub fn events_of(&self, kind: &str) -> Vec<Value> {
-        let entries = self.json(&["history", "--limit", "1000"]);
-        let mut events: Vec<Value> = entries
-            .as_array()
-            .expect("the ledger is a list")
-            .iter()
-            .map(|entry| entry["event"].clone())
-            .filter(|event| event["event"] == kind)
-            .collect();
-        events.reverse();
-        events
+        let told = self.json(&["history"]);
+        let entries = told["entries"].as_array().expect("the ledger is a list");
+        entries.iter().map(|entry| entry["event"].clone()).filter(|event| event["event"] == kind).collect()
     }
 
     /// Whether the VM is being copied and some of its memory has gone over.
