@@ -36,8 +36,9 @@ pub fn migrate_by_hand(input: &Input, policy: &Policy, vm: VmId, to: &HostName, 
         after: Vec::new(),
         because: Reason::Asked { by: by.to_owned() },
     };
-    let plan = Plan { steps: vec![step], ..empty_plan(input, policy) };
-    let grounds = Grounds { snapshot: &input.snapshot, digest: &input.parent, rulebook: &rulebook, now: input.now };
+    let digest = input.snapshot.digest();
+    let plan = Plan { parent: digest.clone(), steps: vec![step], ..empty_plan(input, policy) };
+    let grounds = Grounds { snapshot: &input.snapshot, digest: &digest, rulebook: &rulebook, now: input.now };
     match check(&plan, &grounds) {
         Ok(_) => Ok(plan),
         Err(fault) => Err(vec![Reason::CheckRefused { sentence: fault.to_string() }]),

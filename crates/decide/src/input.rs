@@ -13,8 +13,6 @@ use ulm_model::{Acting, HostName, Snapshot, Time, VmId};
 pub struct Input {
     /// What was observed. Moves that ULM has begun must be among [`Snapshot::in_flight`], even if no hypervisor shows them yet.
     pub snapshot: Snapshot,
-    /// [`Snapshot::digest`] of it. Kept beside it because it takes longer than the decision.
-    pub parent: String,
     /// The present time.
     pub now: Time,
     /// Whether plans of the policy are carried out. Reported, and without any influence on the plan.
@@ -57,10 +55,9 @@ impl VmPast {
 }
 
 impl Input {
-    /// An input for the present; computes the snapshot's digest, which is linear in its bytes.
+    /// An input for the present.
     pub fn new(snapshot: Snapshot, now: Time, acting: Acting, past: Past) -> Self {
-        let parent = snapshot.digest();
-        Input { snapshot, parent, now, acting, past }
+        Input { snapshot, now, acting, past }
     }
 }
 

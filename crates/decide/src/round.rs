@@ -324,10 +324,10 @@ pub(crate) fn action(snapshot: &Snapshot, choice: Choice) -> Action {
     }
 }
 
-/// A plan without steps. It expires when the facts behind it would be stale.
+/// A plan without steps, and so without facts that it stands on. It expires when the facts behind it would be stale.
 pub(crate) fn empty_plan(input: &Input, policy: &Policy) -> Plan {
     Plan {
-        parent: input.parent.clone(),
+        parent: String::new(),
         made_at: input.now,
         expires_at: input.now + policy.observe.stale_after,
         steps: Vec::new(),
@@ -344,7 +344,10 @@ fn checked(input: &Input, rulebook: &Rulebook, mut plan: Plan, mut report: Repor
     if plan.steps.is_empty() {
         return Decision { plan, sane: None, report };
     }
-    let grounds = Grounds { snapshot: &input.snapshot, digest: &input.parent, rulebook, now: input.now };
+    // Only now: the digest of a large cluster takes longer than the decision.
+    plan.parent = input.snapshot.digest();
+    let digest = plan.parent.clone();
+    let grounds = Grounds { snapshot: &input.snapshot, digest: &digest, rulebook, now: input.now };
     match check(&plan, &grounds) {
         Ok(sane) => {
             report.gates.push(GateReport { gate: Gate::Check, held: Vec::new() });

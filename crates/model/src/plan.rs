@@ -19,7 +19,7 @@ pub struct StepId(pub u32);
 /// An immutable plan. Whoever runs it makes no choices of his own.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Plan {
-    /// The digest of the snapshot that it was made from.
+    /// The digest of the snapshot that it was made from; empty when there are no steps.
     pub parent: String,
     /// When it was made.
     pub made_at: Time,
