@@ -35,6 +35,9 @@ pub async fn run(common: &Common, args: Serve) -> Outcome {
     let (handle, daemon) = Daemon::start(config).map_err(cannot_start)?;
     let stop = stop_on_signals()?;
     let mut daemon = tokio::spawn(daemon.run(stop.clone()));
+    // What it remembers is known with its first publication.
+    let mut handle = handle;
+    handle.changed().await;
     add_simulated_hosts(&handle, &simulated_hosts).await?;
     tracing::info!(state = %state.display(), socket = %socket_path.display(), acting = ?handle.status().acting, "ulm serves");
     let served = tokio::select! {

@@ -95,11 +95,17 @@ impl Place {
         (code, String::from_utf8(output.stderr).expect("the command speaks UTF-8"))
     }
 
+    /// Starts the daemon.
+    fn start(&self) -> Daemon {
+        let args = ["serve", "--simulate", "scenario.toml", "--policy", "policy.toml"];
+        let log =
+            std::fs::File::options().create(true).append(true).open(self.path("log")).expect("a log can be written");
+        Daemon(self.command(&args).stderr(log).stdout(Stdio::null()).spawn().expect("it can be started"))
+    }
+
     /// Starts the daemon and waits until it has seen its hosts.
     fn serve(&self) -> Daemon {
-        let args = ["serve", "--simulate", "scenario.toml", "--policy", "policy.toml"];
-        let log = std::fs::File::create(self.path("log")).expect("a log can be written");
-        let daemon = Daemon(self.command(&args).stderr(log).stdout(Stdio::null()).spawn().expect("it can be started"));
+        let daemon = self.start();
         self.until("both hosts are up", |status| {
             let hosts = status["hosts"].as_array()?;
             (hosts.len() == 2 && hosts.iter().all(|host| host["state"] == "up")).then_some(())
@@ -264,13 +270,7 @@ fn after_kill_9_hosts_acting_and_ledger_are_as_they_were() {
     assert!(place.path("run/ulm.sock").exists(), "a dead daemon leaves its socket behind");
     assert_eq!(place.refused(&["status"]).0, 4);
 
-    let again = Daemon(
-        place
-            .command(&["serve", "--simulate", "scenario.toml", "--policy", "policy.toml"])
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("it can be started"),
-    );
+    let again = place.start();
     place.until("the first round has ended", |status| status["round"].as_object().map(|_| ()));
     let status = place.json(&["status"]);
     assert_eq!(status["acting"], "on");
