@@ -478,13 +478,20 @@ impl Bench {
 
     async fn running_move_is_visible(&mut self) -> Seen {
         let slow = self.slow().await?;
-        let running = self.begin(self.order(Some(slow)));
-        let seen = self.watch_a_move().await;
-        if seen.is_err() && running.is_finished() {
-            return Err(format!("{seen:?}; the move had ended with {:?}", self.end(running).await?));
-        }
-        seen
+        self.begin_and_watch(slow).await.map(drop)
         // The move runs on: the next two checks need it.
+    }
+
+    /// Begins a move that is slow enough to be seen, and sees it.
+    async fn begin_and_watch(&self, slow: BytesPerSecond) -> Seen<JoinHandle<Result<(), DriverError>>> {
+        let running = self.begin(self.order(Some(slow)));
+        match self.watch_a_move().await {
+            Ok(()) => Ok(running),
+            Err(seen) if running.is_finished() => {
+                Err(format!("{seen}; the move had ended with {:?}", self.end(running).await?))
+            }
+            Err(seen) => Err(seen),
+        }
     }
 
     async fn watch_a_move(&self) -> Seen {
@@ -530,8 +537,7 @@ impl Bench {
         self.source().abort(self.vm).await.map_err(|error| told(self.source(), error))?;
         self.settled_on(self.vm, self.home).await?;
         let slow = self.slow().await?;
-        let running = self.begin(self.order(Some(slow)));
-        self.watch_a_move().await?;
+        let running = self.begin_and_watch(slow).await?;
         self.source().abort(self.vm).await.map_err(|error| told(self.source(), error))?;
         let answer = self.end(running).await?;
         let aborted = matches!(&answer, Err(error) if error.kind == ErrorKind::Aborted);
@@ -614,8 +620,7 @@ impl Bench {
 
     async fn short_cut_is_survived(&mut self, fixture: &mut dyn Fixture) -> Seen<Outcome> {
         let slow = self.slow().await?;
-        let running = self.begin(self.order(Some(slow)));
-        self.watch_a_move().await?;
+        let running = self.begin_and_watch(slow).await?;
         let target = self.target().host().clone();
         if fixture.cut_link_shortly(&target).await == Hook::Unavailable {
             self.source().abort(self.vm).await.map_err(|error| told(self.source(), error))?;
@@ -660,8 +665,7 @@ impl Bench {
             missing.push("fill a host's memory");
         }
         let slow = self.slow().await?;
-        let running = self.begin(self.order(Some(slow)));
-        self.watch_a_move().await?;
+        let running = self.begin_and_watch(slow).await?;
         if fixture.restart_hypervisor(&target).await == Hook::Done {
             let answer = self.end(running).await?;
             ensure(answer.is_err(), || format!("the target died, but {}", told(self.source(), &answer)))?;

@@ -1,7 +1,7 @@
 //! The libvirt driver does what every driver must do, against real libvirt hosts and real guests: one host
 //! by TCP, one by ssh, one by TLS. The guest is asked afterwards how it fared.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -72,6 +72,49 @@ impl Fixture for LabHosts {
         tokio::task::block_in_place(|| self.lab.link(number_of(host), Link::Up));
         Hook::Done
     }
+
+    async fn fill_memory(&mut self, host: &HostName) -> Hook {
+        // The mover has written to more than twice as much.
+        let Some(folder) = memory_cgroup(host) else { return Hook::Unavailable };
+        limit_memory(&folder, Some(resident(&folder) + (32 << 20)))
+    }
+
+    async fn free_memory(&mut self, host: &HostName) -> Hook {
+        memory_cgroup(host).map_or(Hook::Unavailable, |folder| limit_memory(&folder, None))
+    }
+}
+
+/// The control group that holds a lab host's processes, where the kernel has one for memory.
+fn memory_cgroup(host: &HostName) -> Option<PathBuf> {
+    let names = concat!(env!("CARGO_MANIFEST_DIR"), "/../lib/common.sh");
+    let script = format!(". {names}; host_ns {}", number_of(host));
+    let name = std::process::Command::new("bash").args(["-c", &script]).output().ok()?;
+    let name = String::from_utf8(name.stdout).ok()?.trim().to_owned();
+    let roots = ["/sys/fs/cgroup/memory", "/sys/fs/cgroup"].map(|root| PathBuf::from(root).join(&name));
+    roots.into_iter().find(|folder| LIMITS.iter().any(|limit| folder.join(limit).exists()))
+}
+
+/// The files that hold the limit, of the first and of the second version of control groups.
+const LIMITS: [&str; 2] = ["memory.limit_in_bytes", "memory.max"];
+
+/// Bytes that the group's processes hold for themselves.
+fn resident(folder: &Path) -> u64 {
+    let stat = std::fs::read_to_string(folder.join("memory.stat")).unwrap_or_default();
+    let of = |name: &str| stat.lines().find_map(|line| line.strip_prefix(name)?.trim().parse().ok());
+    of("total_rss ").or_else(|| of("anon ")).unwrap_or(0)
+}
+
+fn limit_memory(folder: &Path, bytes: Option<u64>) -> Hook {
+    let file = LIMITS.map(|limit| folder.join(limit)).into_iter().find(|file| file.exists());
+    let text = match (&file, bytes) {
+        (_, Some(bytes)) => bytes.to_string(),
+        (Some(file), None) if file.ends_with("memory.max") => "max".to_owned(),
+        (_, None) => "-1".to_owned(),
+    };
+    match file.map(|file| std::fs::write(file, text)) {
+        Some(Ok(())) => Hook::Done,
+        _ => Hook::Unavailable,
+    }
 }
 
 fn runtime() -> tokio::runtime::Runtime {
@@ -82,7 +125,11 @@ fn runtime() -> tokio::runtime::Runtime {
 fn the_libvirt_driver_does_what_every_driver_must_do() {
     let Some(lab) = Lab::require() else { return };
     lab.up(HOSTS);
-    lab.guests(&[Guest::new("mover", 1, 1).disk(Disk::Shared).cpu(10), Guest::new("tied", 2, 2).disk(Disk::Local)]);
+    lab.guests(&[
+        Guest::new("mover", 1, 1).memory(192, 64, 4).disk(Disk::Shared).cpu(10),
+        // Not on the host whose memory is filled: the kernel would kill it instead of the guest that arrives.
+        Guest::new("tied", 2, 3).disk(Disk::Local),
+    ]);
     runtime().block_on(async {
         let drivers = (1..=HOSTS).map(|number| driver(&lab, number)).collect();
         let mut fixture = LabHosts { lab, drivers };

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use futures_util::{Stream, StreamExt, stream};
 use tokio::time::Instant;
-use ulm_libvirt::job::{JobOperation, JobStats, WhichJob};
+use ulm_libvirt::job::{JobOperation, JobStats, JobType, WhichJob};
 use ulm_libvirt::{Connection, Domain, Error, ErrorCode};
 use ulm_model::VmId;
 
@@ -120,9 +120,10 @@ pub(super) fn ask(
     answers.buffer_unordered(AT_ONCE)
 }
 
-/// What a VM's job is, in the words of the drivers.
-pub(super) fn kind_of(stats: &JobStats) -> JobKind {
-    if !stats.is_running() {
+/// What a VM's current job is, in the words of the drivers. One that has failed or was cancelled is still there while
+/// libvirt clears it away, and for so long no other can begin.
+fn kind_of(stats: &JobStats) -> JobKind {
+    if stats.job == JobType::None {
         return JobKind::None;
     }
     match stats.operation {
@@ -147,12 +148,25 @@ pub(super) fn is_incoming(error: &Error) -> bool {
 mod tests {
     use std::collections::BTreeSet;
 
+    use ulm_libvirt::{TypedParam, TypedParams, Value};
     use uuid::Uuid;
 
     use super::*;
 
     fn vms(count: u128) -> BTreeMap<VmId, Suspicion> {
         (0..count).map(|n| (VmId(Uuid::from_u128(n)), Suspicion::None)).collect()
+    }
+
+    #[test]
+    fn a_cancelled_job_occupies_its_vm_until_it_is_cleared_away() {
+        let job = |kind| {
+            let operation = TypedParam::new("operation", Value::Int(JobOperation::MigrationOut.code()));
+            kind_of(&JobStats::from_params(kind, TypedParams(vec![operation])))
+        };
+        assert_eq!(job(JobType::Unbounded), JobKind::MovingOut);
+        assert_eq!(job(JobType::Cancelled), JobKind::MovingOut);
+        assert_eq!(job(JobType::Failed), JobKind::MovingOut);
+        assert_eq!(job(JobType::None), JobKind::None);
     }
 
     #[tokio::test(start_paused = true)]
