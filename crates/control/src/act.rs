@@ -12,8 +12,9 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::sync::watch;
+use tokio::task::{JoinError, JoinHandle};
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
-use ulm_drivers::{Clock, Driver, ErrorKind, JobProgress, MoveOrder};
+use ulm_drivers::{Clock, Driver, DriverError, ErrorKind, JobProgress, MoveOrder};
 use ulm_model::ledger::{Event, Found, MoveCost, MoveKey, Outcome};
 use ulm_model::{BytesPerSecond, Reason, Time};
 
@@ -127,7 +128,7 @@ impl Act {
         }
         self.tell(&Event::MoveReconciled { r#move: key.clone(), found: Found::Running });
         self.become_(Phase::Copying);
-        self.watch_foreign_copy(&key, begun).await;
+        self.attend(&key, begun, None).await;
         self.become_(Phase::Settling);
         self.settle_and_tell(&key, begun, None).await
     }
@@ -142,33 +143,19 @@ impl Act {
             max_downtime: self.limits.max_downtime,
         };
         let from = self.from.clone();
-        let mut migration = tokio::spawn(async move { from.migrate(&order).await });
-        let mut tick = interval(PROGRESS);
-        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let deadline = begun + self.limits.deadline;
-        let mut abort_again = None;
-        loop {
-            tokio::select! {
-                biased;
-                ended = &mut migration => return match ended {
-                    Ok(Ok(())) => None,
-                    Ok(Err(error)) => Some(error.message),
-                    Err(panic) => Some(format!("the driver failed: {panic}")),
-                },
-                by = asked(&mut self.abort), if abort_again.is_none() => abort_again = Some(self.ask_abort(key, &by).await),
-                () = tokio::time::sleep_until(deadline), if abort_again.is_none() => {
-                    abort_again = Some(self.ask_abort(key, "deadline").await);
-                }
-                () = tokio::time::sleep_until(abort_again.unwrap_or(deadline)), if abort_again.is_some() => {
-                    abort_again = Some(self.abort_once().await);
-                }
-                _ = tick.tick() => { self.note_progress(key).await; }
-            }
+        let migration = tokio::spawn(async move { from.migrate(&order).await });
+        match self.attend(key, begun, Some(migration)).await {
+            Some(Ok(Ok(()))) | None => None,
+            Some(Ok(Err(error))) => Some(error.message),
+            Some(Err(panic)) => Some(format!("the driver failed: {panic}")),
         }
     }
 
-    /// Waits until a copy that another process began has ended.
-    async fn watch_foreign_copy(&mut self, key: &MoveKey, begun: Instant) {
+    /// Attends to a copy until it ends: asks for progress, and for an abort when somebody or the deadline wants it.
+    ///
+    /// With a `call` it has ended when the call returns, whose answer is handed back. Without one (another process began it) it has
+    /// ended when the source knows of no job any more.
+    async fn attend(&mut self, key: &MoveKey, begun: Instant, mut call: Option<Call>) -> Option<Answer> {
         let mut tick = interval(PROGRESS);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let deadline = begun + self.limits.deadline;
@@ -176,6 +163,7 @@ impl Act {
         loop {
             tokio::select! {
                 biased;
+                answer = returned(&mut call) => return Some(answer),
                 by = asked(&mut self.abort), if abort_again.is_none() => abort_again = Some(self.ask_abort(key, &by).await),
                 () = tokio::time::sleep_until(deadline), if abort_again.is_none() => {
                     abort_again = Some(self.ask_abort(key, "deadline").await);
@@ -183,7 +171,7 @@ impl Act {
                 () = tokio::time::sleep_until(abort_again.unwrap_or(deadline)), if abort_again.is_some() => {
                     abort_again = Some(self.abort_once().await);
                 }
-                _ = tick.tick() => if self.note_progress(key).await == Copy::Over { return },
+                _ = tick.tick() => if self.note_progress(key).await == Copy::Over && call.is_none() { return None },
             }
         }
     }
@@ -226,7 +214,7 @@ impl Act {
                 return End::Ended(outcome);
             }
             // The hypervisor let go of the call, but goes on with the move.
-            self.watch_foreign_copy(key, begun).await;
+            self.attend(key, begun, None).await;
         }
     }
 
@@ -292,6 +280,20 @@ impl Act {
 enum Copy {
     Runs,
     Over,
+}
+
+/// A driver's call that moves a VM, in a task of its own: it goes on when nobody waits for it.
+type Call = JoinHandle<Result<(), DriverError>>;
+
+/// What such a call comes to.
+type Answer = Result<Result<(), DriverError>, JoinError>;
+
+/// Resolves when the call returns; never when there is none.
+async fn returned(call: &mut Option<Call>) -> Answer {
+    match call {
+        Some(call) => call.await,
+        None => std::future::pending().await,
+    }
 }
 
 /// Resolves when somebody has asked for an abort, with who it was; never when the switch is gone.

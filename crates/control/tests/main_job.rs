@@ -218,6 +218,38 @@ async fn promise_6_a_restart_in_the_middle_of_a_move_finds_it_in_the_hypervisors
 }
 
 #[tokio::test(start_paused = true)]
+async fn promise_6_killed_at_any_moment_ledger_and_hypervisors_agree_in_the_end() {
+    for killed_after_ms in [0, 1, 200, 1_000, 5_000, 30_000, 60_000, 80_000, 120_000] {
+        for away in [Duration::ZERO, Duration::from_secs(600)] {
+            let mut slow = policy();
+            slow.limits.bandwidth = Some(ulm_model::BytesPerSecond(100 << 20));
+            let cluster = Simulated::start(&one_hot_host(), slow).await;
+            cluster.run_for(Duration::from_secs(60)).await;
+            cluster.handle.migrate("big", &"h3".into(), "alice").await.expect("it is allowed");
+            cluster.run_for(Duration::from_millis(killed_after_ms)).await;
+            let cluster = cluster.killed_for(away).await;
+            cluster.run_for(Duration::from_secs(600)).await;
+            let what = format!("killed after {killed_after_ms} ms, away for {away:?}");
+            let events = cluster.events();
+            let told = events.iter().rev().find_map(|event| match event {
+                Event::MoveEnded { r#move, .. } => Some(r#move.to.0.clone()),
+                Event::MoveReconciled { r#move, found: Found::Ended { outcome: Outcome::Moved } } => {
+                    Some(r#move.to.0.clone())
+                }
+                Event::MoveReconciled { r#move, found: Found::NotBegun } => Some(r#move.from.0.clone()),
+                _ => None,
+            });
+            // Killed before its intention was durable, the move was never begun and the ledger has nothing to settle.
+            let intended = events.iter().filter(|event| matches!(event, Event::MoveIntended { .. })).count();
+            assert!(intended <= 1, "{what}: {events:?}");
+            let expected = if intended == 0 { Some("h1".to_owned()) } else { told };
+            assert_eq!(expected, Some(cluster.host_of("big")), "{what}: {events:?}");
+            assert!(cluster.handle.status().moves.is_empty(), "{what}: nothing is left open");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_restart_after_a_move_has_ended_unseen_finds_it_ended() {
     let mut slow = policy();
     slow.limits.bandwidth = Some(ulm_model::BytesPerSecond(100 << 20));
