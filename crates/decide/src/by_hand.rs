@@ -56,6 +56,9 @@ pub fn why_not(input: &Input, policy: &Policy, vm: VmId, to: &HostName) -> Vec<R
     let mut reasons = Vec::new();
     reasons.extend(round.demand(ix).err());
     reasons.extend(gates::vm_rests(input, policy, vm));
+    let left = gates::left_lately(input, policy, vm).into_iter().filter(|(host, _)| *host == to);
+    reasons
+        .extend(left.map(|(host, until)| Reason::LeftLately { host: input.snapshot.host(host).name.clone(), until }));
     let demand = round.demand(ix).unwrap_or_default();
     reasons.extend(round.scene.why_not(ix, to, demand));
     reasons.extend(busy(&round, policy, input.snapshot.vm(ix).host));

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use ulm_model::{HostName, Reason, Time, VmId};
+use ulm_model::{HostIx, HostName, Reason, Time, VmId};
 use ulm_policy::Policy;
 
 use crate::Input;
@@ -37,6 +37,14 @@ pub(crate) fn vm_rests(input: &Input, policy: &Policy, vm: VmId) -> Vec<Reason> 
         }
     }
     reasons
+}
+
+/// The hosts that the VM left too short a while ago to go back, each with when it may.
+pub(crate) fn left_lately(input: &Input, policy: &Policy, vm: VmId) -> Vec<(HostIx, Time)> {
+    let left = input.past.vms.get(&vm).map(|past| &past.left).into_iter().flatten();
+    let lately =
+        left.map(|(host, left)| (host, *left + policy.hotspot.no_return)).filter(|(_, until)| input.now < *until);
+    lately.filter_map(|(host, until)| Some((input.snapshot.find_host(host)?, until))).collect()
 }
 
 /// When the host is judged again after its last move, if that is still to come.

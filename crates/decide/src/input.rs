@@ -41,6 +41,8 @@ pub struct VmPast {
     pub moved: Vec<Time>,
     /// When it came to its host, if ULM saw it come (by a move or by starting). `None`: it was there when ULM first looked.
     pub came: Option<Time>,
+    /// When it last left each host that it was moved away from.
+    pub left: BTreeMap<HostName, Time>,
     /// Moves that failed since the last one that succeeded.
     pub failures: u32,
     /// When the last of them failed.
@@ -93,6 +95,7 @@ impl Past {
     /// Forgets what has no effect any more: VMs whose last event is older than `before`, except those that have failed moves.
     pub fn forget(&mut self, before: Time) {
         self.vms.retain(|_, vm| {
+            vm.left.retain(|_, left| *left >= before);
             let last = vm.moved.last().copied().max(vm.came);
             vm.failures > 0 || last.is_some_and(|last| last >= before)
         });
@@ -106,6 +109,7 @@ impl Past {
         vm.moved.drain(..surplus);
         (vm.came, vm.failures, vm.failed_at) = (Some(at), 0, None);
         vm.failed_on.clear();
+        vm.left.insert(key.from.clone(), at);
         self.changed([&key.from, &key.to], at);
     }
 

@@ -255,7 +255,8 @@ impl<'i> Round<'i> {
         let failed_on = self.input.past.vms.get(&vm.id).map(|past| &past.failed_on);
         let failed_on =
             failed_on.into_iter().flatten().filter_map(|name| self.input.snapshot.find_host(name)).collect();
-        Candidate { vm: ix, demand: demand.unwrap_or_default(), held, failed_on }
+        let left_lately = gates::left_lately(self.input, self.policy, vm.id);
+        Candidate { vm: ix, demand: demand.unwrap_or_default(), held, failed_on, left_lately }
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use common::*;
 use ulm_check::{Grounds, check};
-use ulm_decide::{Input, Past, decide, migrate_by_hand};
+use ulm_decide::{Input, Past, VmPast, decide, migrate_by_hand};
 use ulm_model::ledger::{Entry, Event, MoveCost, MoveKey, Outcome};
 use ulm_model::text;
 use ulm_model::*;
@@ -299,4 +299,18 @@ fn a_plan_by_hand_has_passed_the_same_checker() {
         Grounds { snapshot: &input.snapshot, digest: &input.snapshot.digest(), rulebook: &rulebook, now: NOW };
     assert_eq!(check(&plan, &grounds).unwrap().steps, 1);
     assert_eq!(plan.expires_at, NOW + Duration::from_secs(60));
+}
+
+#[test]
+fn promise_3_a_vm_does_not_go_back_to_a_host_that_it_left_less_than_a_day_ago() {
+    let mut cluster = Cluster::of(&["before", "now"]);
+    let vm = cluster.vm("now", "wanderer", 5000, 8);
+    cluster.vm("now", "rest", 3000, 8);
+    let left = |ago: Duration| VmPast { left: [("before".into(), NOW - ago)].into(), ..VmPast::default() };
+    let hour = Duration::from_secs(3600);
+    cluster.past.vms.insert(vm, left(24 * hour));
+    assert_eq!(moves(&cluster.decide()), ["wanderer: now -> before"]);
+    cluster.past.vms.insert(vm, left(23 * hour));
+    assert_eq!(moves(&cluster.decide()), ["rest: now -> before"], "another one may go");
+    assert!(cluster.decide().report.to_string().contains("it left before a short while ago"));
 }

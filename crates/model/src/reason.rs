@@ -183,6 +183,13 @@ reasons! {
         /// The host that is relieved.
         host: HostName,
     } Normal "hotspot.not_needed" => ("{host} is relieved enough without it");
+    /// The VM left the target a short while ago: going back would be going back and forth.
+    LeftLately {
+        /// The target.
+        host: HostName,
+        /// When it may go back.
+        until: Time,
+    } Soft "vm.left_lately" => ("it left {host} a short while ago and does not go back before {until}");
     /// The target would come too close to the threshold.
     TargetTooWarm {
         /// The target.

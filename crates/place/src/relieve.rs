@@ -5,7 +5,8 @@
 //! (B) with it and all that is on its way the target stays within its ceiling in CPU *and* memory. The ceiling lies below the
 //!     threshold by a margin: so a move never makes a new hot spot, though the target may end warmer than the source;
 //! (C) a host that a single move can relieve is relieved, or was found busy;
-//! (D) what is chosen does not depend on the order of anything but names and ids.
+//! (D) no VM goes back to a host that it left a short while ago;
+//! (E) what is chosen does not depend on the order of anything but names and ids.
 //!
 //! Abstraction: hosts and VMs are small numbers; what a VM asks is a set of hosts; loads are integers.
 //!
@@ -17,7 +18,7 @@
 //! Complexity: VMs of the host × hosts, a few integer comparisons each; what does not depend on the VM is looked at once for all
 //! VMs, and what does not depend on loads is a few words of bits for each.
 
-use ulm_model::{HostIx, Reason, Resource, Share, VmIx};
+use ulm_model::{HostIx, Reason, Resource, Share, Time, VmIx};
 use ulm_rules::{HostSet, Initiative};
 
 use crate::scene::{Bid, Obstacle, Scene, Slot, Use};
@@ -37,6 +38,8 @@ pub struct Candidate {
     pub held: Vec<Reason>,
     /// Targets on which its moves failed lately, in the snapshot's order.
     pub failed_on: Vec<HostIx>,
+    /// Hosts that it left too short a while ago to go back, each with when it may.
+    pub left_lately: Vec<(HostIx, Time)>,
 }
 
 /// A move that was chosen.
@@ -210,13 +213,14 @@ fn fate(scene: &mut Scene<'_>, targets: &Targets, host: HostIx, resource: Resour
         return Fate::Stays(stays);
     }
     let profile = scene.state.profile(candidate.vm, Initiative::Automatic);
-    let bid = Bid { profile: &profile, demand: candidate.demand };
+    let bid = Bid { profile: &profile, demand: candidate.demand, left_lately: &candidate.left_lately };
     let mut tally = targets.shut.clone();
     let mut left = targets.open.clone();
     scene.state.sift(&profile, &mut left, |blocker, hosts, first| tally.add(Obstacle::Rule(blocker), hosts, first));
     let mut best = None;
     for to in left.iter() {
-        if let Some(obstacle) = targets.slots[to.at()].obstacle(&bid) {
+        let back = bid.may_return(to).map(|_| Obstacle::LeftLately);
+        if let Some(obstacle) = back.or_else(|| targets.slots[to.at()].obstacle(&bid)) {
             tally.add(obstacle, 1, to);
             continue;
         }

@@ -1,6 +1,6 @@
 //! What a placement is judged in: promises and rules ([`ulm_rules::State`]), and projected real use.
 
-use ulm_model::{Bytes, HostIx, MilliCpu, Reason, Resource, Share, Snapshot, VmIx};
+use ulm_model::{Bytes, HostIx, MilliCpu, Reason, Resource, Share, Snapshot, Time, VmIx};
 use ulm_rules::{Blocker, Initiative, Profile, Room, State};
 
 /// What a host or a VM really uses, or will.
@@ -45,11 +45,13 @@ pub enum Obstacle {
     CpuTooWarm,
     /// The target would have too much memory in use.
     MemoryTooWarm,
+    /// The VM left the target a short while ago.
+    LeftLately,
 }
 
 impl Obstacle {
     /// How many there are: [`Obstacle::number`] is below it.
-    pub const COUNT: usize = Blocker::COUNT + 5;
+    pub const COUNT: usize = Blocker::COUNT + 6;
 
     /// A small number for each.
     pub fn number(self) -> usize {
@@ -60,6 +62,7 @@ impl Obstacle {
             Obstacle::Busy => Blocker::COUNT + 2,
             Obstacle::CpuTooWarm => Blocker::COUNT + 3,
             Obstacle::MemoryTooWarm => Blocker::COUNT + 4,
+            Obstacle::LeftLately => Blocker::COUNT + 5,
         }
     }
 }
@@ -109,6 +112,15 @@ impl Slot {
 pub(crate) struct Bid<'p> {
     pub profile: &'p Profile,
     pub demand: Use,
+    /// Hosts that the VM left too short a while ago to go back, each with when it may.
+    pub left_lately: &'p [(HostIx, Time)],
+}
+
+impl Bid<'_> {
+    /// When the VM may go back to the host, if that is still to come.
+    pub(crate) fn may_return(&self, to: HostIx) -> Option<Time> {
+        self.left_lately.iter().find(|(host, _)| *host == to).map(|(_, until)| *until)
+    }
 }
 
 impl<'s> Scene<'s> {
@@ -200,6 +212,7 @@ impl<'s> Scene<'s> {
                 moves: self.state.load(to).moves,
                 limit: self.state.rulebook().limits.moves_per_host,
             },
+            Obstacle::LeftLately => Reason::LeftLately { host, until: bid.may_return(to).unwrap_or_default() },
             Obstacle::CpuTooWarm => {
                 Reason::TargetTooWarm { host, resource: Resource::Cpu, would_be: cpu, limit: self.ceiling.cpu }
             }

@@ -65,6 +65,8 @@ pub struct Hotspot {
     pub cool_down: Duration,
     /// A VM that came to its host while ULM watched stays at least for so long.
     pub minimum_residence: Duration,
+    /// A VM does not go back to a host that it left less than so long ago.
+    pub no_return: Duration,
     /// A host that took part in a move is judged again after this time, and then only by samples from after the move.
     pub settle: Duration,
 }
@@ -125,6 +127,7 @@ impl Default for Hotspot {
             margin: Share::percent(10),
             cool_down: Duration::from_secs(30 * 60),
             minimum_residence: Duration::from_secs(10 * 60),
+            no_return: Duration::from_secs(24 * 3600),
             settle: Duration::from_secs(2 * 60),
         }
     }

@@ -1,6 +1,7 @@
 //! From TOML to [`Policy`]: every key is named once here; what is not named is unknown.
 
 use std::ops::Range;
+use std::time::Duration;
 
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
@@ -31,6 +32,7 @@ pub(crate) fn policy(text: &str) -> Result<Policy, Vec<Found>> {
     hotspot.read("margin", values::share, &mut policy.hotspot.margin, &mut problems);
     hotspot.read("cool_down", values::span, &mut policy.hotspot.cool_down, &mut problems);
     hotspot.read("minimum_residence", values::span, &mut policy.hotspot.minimum_residence, &mut problems);
+    hotspot.read("no_return", values::span, &mut policy.hotspot.no_return, &mut problems);
     hotspot.read("settle", values::span, &mut policy.hotspot.settle, &mut problems);
     let mut limits = file.section("limits", &mut problems);
     limits.read("moves", values::count, &mut policy.limits.moves, &mut problems);
@@ -94,6 +96,13 @@ fn sense(policy: &Policy, [observe, hotspot, limits, capacity]: [&Section<'_, '_
         "above",
         "more than `of`",
         "a host can be above its threshold in no more samples than are looked at",
+    );
+    must(
+        h.no_return <= Duration::from_secs(7 * 86_400),
+        hotspot,
+        "no_return",
+        "longer than a week",
+        "what happened longer ago is not looked at: 7d is the most",
     );
     must(l.moves > 0, limits, "moves", "none at all", "`ulm disable` switches acting off");
     must(l.moves_per_host > 0, limits, "moves_per_host", "none at all", "`ulm disable` switches acting off");
