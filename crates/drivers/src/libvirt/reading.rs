@@ -124,6 +124,8 @@ fn node_cpu(cpus: u32, stats: &NodeCpuStats) -> Result<NodeCpu, DriverError> {
     })
 }
 
+/// Free memory, buffers and the page cache. libvirt counts memory that is shared between processes (guests with `memfd` or
+/// shared backing) as cache, so with such guests more looks available than is; what is promised to VMs is counted elsewhere.
 fn node_memory(stats: &NodeMemoryStats) -> Result<MemoryReading, DriverError> {
     let (Some(total), Some(free)) = (stats.total_bytes, stats.free_bytes) else {
         return Err(impossible("memory"));
