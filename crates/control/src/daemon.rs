@@ -29,7 +29,7 @@ use crate::executor::{Done, Executor, How};
 use crate::fleet::Connector;
 use crate::handle::Handle;
 use crate::journal::Journal;
-use crate::order::{Order, OrderError, Refusal};
+use crate::order::{Order, OrderError, Refusal, Reply};
 use crate::orders::{find_host, find_vm};
 use crate::phase::Phase;
 use crate::published::Published;
@@ -150,6 +150,7 @@ impl Daemon {
             }
             core.adopt(host.name, &host.uri, driver);
         }
+        core.publish();
         let handle = Handle { orders: orders_in, published: seen, books, connector, clock };
         Ok((handle, Daemon { observer, orders, dones, core, later: Vec::new() }))
     }
@@ -166,7 +167,11 @@ impl Daemon {
             tokio::select! {
                 biased;
                 () = stop.cancelled() => break,
-                Some(done) = self.dones.recv() => self.core.take_end(done),
+                Some(done) = self.dones.recv() => {
+                    let ends = self.core.take_end(done);
+                    let snapshot = self.observe(Some(&ends)).await;
+                    self.core.published.snapshot = Arc::new(snapshot);
+                }
                 Some(order) = self.orders.recv() => self.obey(order).await,
                 _ = rounds.tick() => self.round().await,
                 _ = renew.tick(), if self.core.executor.is_busy() => {}
@@ -221,7 +226,9 @@ impl Daemon {
             tokio::select! {
                 biased;
                 snapshot = &mut observing => return snapshot,
-                Some(done) = dones.recv() => core.take_end(done),
+                Some(done) = dones.recv() => {
+                    core.take_end(done);
+                }
                 Some(order) = orders.recv() => later.extend(core.obey_at_once(order)),
             }
             core.publish();
@@ -233,16 +240,20 @@ impl Daemon {
         match self.core.obey_at_once(order) {
             None => {}
             Some(Order::Apply { plan, by, reply }) => {
-                let _ = reply.send(self.apply(plan, &by).await);
+                let answer = self.apply(plan, &by).await;
+                self.core.answer(reply, answer);
             }
             Some(Order::Migrate { vm, host, by, reply }) => {
-                let _ = reply.send(self.migrate(&vm, &host, &by).await);
+                let answer = self.migrate(&vm, &host, &by).await;
+                self.core.answer(reply, answer);
             }
             Some(Order::AddHost { uri, name, by, reply }) => {
-                let _ = reply.send(self.add_host(&uri, name, &by));
+                let answer = self.add_host(&uri, name, &by).await;
+                self.core.answer(reply, answer);
             }
             Some(Order::RemoveHost { name, by, reply }) => {
-                let _ = reply.send(self.remove_host(&name, &by));
+                let answer = self.remove_host(&name, &by);
+                self.core.answer(reply, answer);
             }
             Some(Order::SetActing { .. } | Order::Abort { .. } | Order::SetMaintenance { .. }) => {
                 unreachable!("these are obeyed at once")
@@ -283,11 +294,14 @@ impl Daemon {
         self.core.accept(plan, by)
     }
 
-    fn add_host(&mut self, uri: &str, name: HostName, by: &str) -> Result<HostName, OrderError> {
+    async fn add_host(&mut self, uri: &str, name: HostName, by: &str) -> Result<HostName, OrderError> {
         let driver = self.core.connector.connect(&name, uri)?;
         self.core.books.store().add_host(&name, uri, by, self.core.clock.now()).map_err(refusal_of)?;
         self.observer.watch(driver.clone());
         self.core.adopt(name.clone(), uri, driver);
+        // Its first figures at once, so that it can be named in orders.
+        let snapshot = self.observe(Some(&BTreeSet::from([name.clone()]))).await;
+        self.core.published.snapshot = Arc::new(snapshot);
         Ok(name)
     }
 
@@ -357,17 +371,27 @@ impl Core {
     fn obey_at_once(&mut self, order: Order) -> Option<Order> {
         match order {
             Order::SetActing { acting, by, reply } => {
-                let _ = reply.send(self.set_acting(acting, &by));
+                let answer = self.set_acting(acting, &by);
+                self.answer(reply, answer);
             }
             Order::Abort { vm, by, reply } => {
-                let _ = reply.send(self.abort(vm.as_deref(), &by));
+                let answer = self.abort(vm.as_deref(), &by);
+                self.answer(reply, answer);
             }
             Order::SetMaintenance { name, on, by, reply } => {
-                let _ = reply.send(self.set_maintenance(name, on, by));
+                let answer = self.set_maintenance(name, on, by);
+                self.answer(reply, answer);
             }
             other => return Some(other),
         }
         None
+    }
+
+    /// Publishes what an order has changed, then answers: who has the answer finds what it speaks of.
+    fn answer<T>(&mut self, reply: Reply<T>, answer: Result<T, OrderError>) {
+        self.publish();
+        // Who does not wait for the answer any more does not want it.
+        let _ = reply.send(answer);
     }
 
     fn set_acting(&mut self, acting: Acting, by: &str) -> Result<(), OrderError> {
@@ -491,8 +515,10 @@ impl Core {
         }
     }
 
-    fn take_end(&mut self, done: Done) {
+    /// Takes the end of a move in; tells the two hosts that it has changed.
+    fn take_end(&mut self, done: Done) -> BTreeSet<HostName> {
         let (key, end) = self.executor.ended(done);
+        let ends = BTreeSet::from([key.from.clone(), key.to.clone()]);
         match end {
             End::Ended(Outcome::Moved) => tracing::info!(%key, "moved"),
             End::Ended(outcome) => tracing::warn!(%key, %outcome, "the move ended otherwise"),
@@ -503,6 +529,7 @@ impl Core {
                 }
             }
         }
+        ends
     }
 
     fn record(&mut self, snapshot: &Snapshot) {

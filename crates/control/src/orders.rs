@@ -40,25 +40,29 @@ pub fn find_host(snapshot: &Snapshot, wanted: &HostName) -> Result<HostIx, Order
 fn nearest<'a>(wanted: &str, names: impl Iterator<Item = &'a str>) -> String {
     names
         .map(|name| (distance(wanted, name), name))
-        .filter(|(distance, name)| *distance <= name.len().max(3) / 3)
+        .filter(|(distance, name)| *distance <= name.len() / 3)
         .min()
         .map_or_else(String::new, |(_, name)| format!("; did you mean `{name}`?"))
 }
 
-/// Levenshtein's distance, in characters.
+/// How many letters must be changed, put in, left out or swapped with their neighbour (optimal string alignment).
 fn distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, from) in a.chars().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, to) in b.iter().enumerate() {
-            let change = diagonal + usize::from(from != *to);
-            diagonal = row[j + 1];
-            row[j + 1] = change.min(row[j] + 1).min(row[j + 1] + 1);
+    let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
+    let mut cost = vec![vec![0; b.len() + 1]; a.len() + 1];
+    for i in 0..=a.len() {
+        for j in 0..=b.len() {
+            cost[i][j] = match (i, j) {
+                (0, n) | (n, 0) => n,
+                _ => {
+                    let change = cost[i - 1][j - 1] + usize::from(a[i - 1] != b[j - 1]);
+                    let best = change.min(cost[i - 1][j] + 1).min(cost[i][j - 1] + 1);
+                    let swapped = i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1];
+                    if swapped { best.min(cost[i - 2][j - 2] + 1) } else { best }
+                }
+            };
         }
     }
-    row[b.len()]
+    cost[a.len()][b.len()]
 }
 
 #[cfg(test)]
@@ -67,7 +71,7 @@ mod tests {
 
     #[test]
     fn the_nearest_name_is_offered_when_it_is_near() {
-        assert_eq!(nearest("wbe1", ["web1", "db7"].into_iter()), "");
+        assert_eq!(nearest("wbe1", ["web1", "db7"].into_iter()), "; did you mean `web1`?");
         assert_eq!(nearest("web-fronted", ["web-frontend", "db7"].into_iter()), "; did you mean `web-frontend`?");
         assert_eq!(nearest("zzz", ["web-frontend"].into_iter()), "");
     }
