@@ -25,6 +25,7 @@ pub mod phase;
 pub mod published;
 mod samples;
 pub mod settle;
+pub mod simulated;
 pub mod view;
 
 pub use daemon::{Config, Daemon, Keep, StartError};

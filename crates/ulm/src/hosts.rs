@@ -14,7 +14,7 @@ use crate::cli::{Common, Host, Switch};
 use crate::exit::Outcome;
 use crate::figures::{percent, warmth, with_age};
 use crate::print::{self, BAD, GOOD, Side, WARM, styled};
-use crate::simulated;
+use ulm_control::simulated;
 
 /// Does it.
 pub async fn run(common: &Common, client: &Client, args: Host) -> Outcome {

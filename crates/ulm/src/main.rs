@@ -14,7 +14,6 @@ mod places;
 mod plans;
 mod print;
 mod serve;
-mod simulated;
 mod status;
 
 use std::process::ExitCode;

@@ -15,7 +15,8 @@ use ulm_web::socket::Socket;
 
 use crate::cli::{Common, Serve};
 use crate::exit::{Exit, Failure, Outcome};
-use crate::{places, simulated};
+use crate::places;
+use ulm_control::simulated;
 
 /// Runs until SIGINT or SIGTERM.
 pub async fn run(common: &Common, args: Serve) -> Outcome {

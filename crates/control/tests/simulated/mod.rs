@@ -4,49 +4,21 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use async_trait::async_trait;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
-use ulm_control::view::{Accepted, HostTrial, LedgerQuery, PlanStatus};
-use ulm_control::{Config, Connector, Daemon, Handle, Keep, OrderError, Refusal};
-use ulm_drivers::Driver;
+use ulm_control::simulated::{SimConnector, uri_of};
+use ulm_control::view::{Accepted, LedgerQuery, PlanStatus};
+use ulm_control::{Config, Daemon, Handle, Keep};
 use ulm_drivers::sim::{Held, Scenario, SimCluster, Whereabouts};
 use ulm_model::ledger::Event;
-use ulm_model::{Acting, HostName, Time, VmId};
+use ulm_model::{Acting, Time, VmId};
 use ulm_policy::Policy;
-
-/// Hands out the simulator's drivers by `sim:///NAME`.
-struct SimConnector(Arc<SimCluster>);
-
-#[async_trait]
-impl Connector for SimConnector {
-    fn connect(&self, _name: &HostName, uri: &str) -> Result<Arc<dyn Driver>, OrderError> {
-        let host = uri.strip_prefix("sim:///").unwrap_or(uri);
-        let unknown = || OrderError::new(Refusal::NotFound, format!("no simulated host `{host}`"));
-        self.0.driver(&host.into()).ok_or_else(unknown)
-    }
-
-    async fn trial(&self, uri: &str) -> Result<HostTrial, OrderError> {
-        let driver = self.connect(&"".into(), uri)?;
-        let unavailable = |error: ulm_drivers::DriverError| OrderError::new(Refusal::Unavailable, error.message);
-        let facts = driver.facts().await.map_err(unavailable)?;
-        let reading = driver.reading().await.map_err(unavailable)?;
-        Ok(HostTrial {
-            facts,
-            cpus: reading.cpu.cpus,
-            memory: reading.memory.total,
-            vms: reading.vms.len() as u32,
-            took: Duration::ZERO,
-            peer_uri: driver.peer_uri(),
-        })
-    }
-}
 
 /// See the module's text.
 pub struct Simulated {
     /// The daemon's door.
     pub handle: Handle,
-    cluster: Arc<SimCluster>,
+    cluster: SimCluster,
     policy: Policy,
     keep: Keep,
     /// Removes the folder when the last one that uses it is gone.
@@ -75,11 +47,11 @@ impl Simulated {
     }
 
     async fn with(scenario: &Scenario, policy: Policy, keep: Keep, folder: Option<Arc<tempfile::TempDir>>) -> Self {
-        let cluster = Arc::new(SimCluster::in_virtual_time(scenario).expect("the scenario is sound"));
+        let cluster = SimCluster::in_virtual_time(scenario).expect("the scenario is sound");
         let (handle, task) = daemon(&cluster, keep.clone(), policy.clone());
         let names = cluster.world().host_names();
         for name in names {
-            handle.add_host(&format!("sim:///{name}"), Some(&name.0), "a test").await.expect("it can be added");
+            handle.add_host(&uri_of(&name), Some(&name.0), "a test").await.expect("it can be added");
         }
         Simulated { handle, cluster, policy, keep, folder, task }
     }
@@ -161,7 +133,7 @@ impl Simulated {
     }
 }
 
-fn daemon(cluster: &Arc<SimCluster>, keep: Keep, policy: Policy) -> (Handle, JoinHandle<()>) {
+fn daemon(cluster: &SimCluster, keep: Keep, policy: Policy) -> (Handle, JoinHandle<()>) {
     let (handle, daemon) = Daemon::start(Config {
         keep,
         policy,

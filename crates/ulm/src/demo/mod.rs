@@ -21,9 +21,9 @@ use ulm_policy::Policy;
 
 use crate::cli::{Common, Demo, Speed};
 use crate::exit::{Exit, Failure, Outcome};
-use crate::simulated::{SimConnector, uri_of};
 use screen::Screen;
 use story::Story;
+use ulm_control::simulated::{SimConnector, uri_of};
 
 /// The pacer holds virtual time back once in each such span of it.
 const PACE: Duration = Duration::from_millis(250);

@@ -4,11 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use ulm_control::view::HostTrial;
-use ulm_control::{Connector, OrderError, Refusal};
 use ulm_drivers::sim::SimCluster;
 use ulm_drivers::{Driver, DriverError};
 use ulm_model::HostName;
+
+use crate::fleet::Connector;
+use crate::order::{OrderError, Refusal};
+use crate::view::HostTrial;
 
 const SCHEME: &str = "sim:///";
 
