@@ -26,7 +26,8 @@ async fn main() {
     let mut drivers: Vec<Arc<LibvirtDriver>> = Vec::new();
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     for i in 0..hosts {
-        let server = FakeServer::tcp(FakeHost::with_vms(&format!("h{i:03}"), vms as u32)).await.expect("loopback is free");
+        let server =
+            FakeServer::tcp(FakeHost::with_vms(&format!("h{i:03}"), vms as u32)).await.expect("loopback is free");
         let name = HostName(format!("h{i:03}"));
         drivers.push(LibvirtDriver::new(name, server.uri(), clock.clone(), LibvirtOptions::default()));
         servers.push(server);
@@ -45,14 +46,26 @@ async fn main() {
     let snapshot = observer.round(&known, now).await;
     let first = first.elapsed();
     let unread = snapshot.vms.iter().filter(|vm| vm.needs.is_none()).count();
-    println!("{hosts} fake libvirt daemons on loopback with {vms} VMs each; the round's deadline is {:?}", Settings::default().deadline);
-    println!("  first round, all definitions read    {:>8.1} ms   ({} VMs seen, {unread} definitions missing)", ms(first), snapshot.vms.len());
+    println!(
+        "{hosts} fake libvirt daemons on loopback with {vms} VMs each; the round's deadline is {:?}",
+        Settings::default().deadline
+    );
+    println!(
+        "  first round, all definitions read    {:>8.1} ms   ({} VMs seen, {unread} definitions missing)",
+        ms(first),
+        snapshot.vms.len()
+    );
 
     // The second round asks every host whether it offers the CPUs that the first one found.
     let second = Instant::now();
     let snapshot = observer.round(&known, now).await;
-    let needs: std::collections::BTreeSet<_> = snapshot.vms.iter().filter_map(|vm| vm.needs.as_ref().map(|n| &n.cpu)).collect();
-    println!("  second round, CPUs compared          {:>8.1} ms   ({} sorts of CPU)", ms(second.elapsed()), needs.len());
+    let needs: std::collections::BTreeSet<_> =
+        snapshot.vms.iter().filter_map(|vm| vm.needs.as_ref().map(|n| &n.cpu)).collect();
+    println!(
+        "  second round, CPUs compared          {:>8.1} ms   ({} sorts of CPU)",
+        ms(second.elapsed()),
+        needs.len()
+    );
 
     let calm = rounds(&mut observer, &known).await;
     print("all answer, round", &calm);
