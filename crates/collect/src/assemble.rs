@@ -31,7 +31,7 @@ pub fn snapshot(memory: &mut Memory, known: &Known, now: Time, keep: usize) -> S
     let mut sights: BTreeMap<VmId, Vec<Sight>> = BTreeMap::new();
     for (index, (name, of)) in memory.hosts.iter().enumerate() {
         let ix = HostIx(index as u32);
-        snapshot.hosts.push(host(name, of, known.maintenance.contains(name), keep));
+        snapshot.hosts.push(host(name, of, known, keep));
         if let Some(reason) = &of.doubt {
             snapshot.doubts.push(Doubt { scope: Scope::Host(name.clone()), reason: reason.clone() });
         }
@@ -47,12 +47,12 @@ pub fn snapshot(memory: &mut Memory, known: &Known, now: Time, keep: usize) -> S
     snapshot
 }
 
-fn host(name: &HostName, of: &HostMemory, maintenance: bool, keep: usize) -> Host {
+fn host(name: &HostName, of: &HostMemory, known: &Known, keep: usize) -> Host {
     let state = match (&of.error, &of.facts) {
         (Some(error), _) => unreachable_because(name, &error.message),
         // A doubted reading was an answer all the same: the doubt says the rest.
         (None, None) if of.doubt.is_none() => unreachable_because(name, "it has not answered yet"),
-        _ if maintenance => HostState::Maintenance,
+        _ if known.maintenance.contains(name) => HostState::Maintenance,
         _ => HostState::Up,
     };
     let facts = of.facts.as_ref().map(|(_, facts)| facts);
@@ -67,7 +67,7 @@ fn host(name: &HostName, of: &HostMemory, maintenance: bool, keep: usize) -> Hos
         cpu_verdicts: of.verdicts.clone(),
         networks: facts.map_or_else(Default::default, |facts| facts.networks.clone()),
         storage: facts.map_or_else(Default::default, |facts| facts.storage.clone()),
-        tags: Default::default(),
+        tags: known.tags.get(name).cloned().unwrap_or_default(),
     }
 }
 

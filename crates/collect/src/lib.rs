@@ -48,6 +48,8 @@ impl Default for Settings {
 pub struct Known {
     /// Hosts that an administrator took out.
     pub maintenance: BTreeSet<HostName>,
+    /// The tags that an administrator gave to hosts.
+    pub tags: BTreeMap<HostName, BTreeSet<String>>,
     /// The controller's own moves that have begun and are not settled.
     pub moves: BTreeMap<VmId, KnownMove>,
 }

@@ -38,6 +38,9 @@ use crate::view::{Accepted, RoundStatus};
 /// Orders that wait for the loop; more than a person can give at once.
 const ORDERS: usize = 64;
 
+/// The setting that holds the hosts' tags.
+const HOST_TAGS: &str = "host_tags";
+
 /// While moves run, what is published is renewed so often.
 const RENEW: Duration = Duration::from_secs(1);
 
@@ -98,6 +101,7 @@ struct Core {
     clock: Arc<dyn Clock>,
     drivers: BTreeMap<HostName, Arc<dyn Driver>>,
     maintenance: BTreeSet<HostName>,
+    tags: BTreeMap<HostName, BTreeSet<String>>,
     executor: Executor,
     /// VMs that a move of ours may have brought to where the next round will see them.
     ours: BTreeSet<VmId>,
@@ -131,6 +135,7 @@ impl Daemon {
             clock: clock.clone(),
             drivers: BTreeMap::new(),
             maintenance: BTreeSet::new(),
+            tags: books.store().setting(HOST_TAGS)?.unwrap_or_default(),
             executor,
             ours: BTreeSet::new(),
             stuck: BTreeSet::new(),
@@ -212,7 +217,11 @@ impl Daemon {
     /// Observes all hosts, or some, while orders that need no fresh facts are obeyed.
     async fn observe(&mut self, hosts: Option<&BTreeSet<HostName>>) -> Snapshot {
         let Daemon { observer, orders, dones, core, later } = self;
-        let known = Known { maintenance: core.maintenance.clone(), moves: core.executor.known_moves() };
+        let known = Known {
+            maintenance: core.maintenance.clone(),
+            tags: core.tags.clone(),
+            moves: core.executor.known_moves(),
+        };
         let clock = core.clock.clone();
         let now = move || clock.now();
         let observing = async {
@@ -255,9 +264,9 @@ impl Daemon {
                 let answer = self.remove_host(&name, &by);
                 self.core.answer(reply, answer);
             }
-            Some(Order::SetActing { .. } | Order::Abort { .. } | Order::SetMaintenance { .. }) => {
-                unreachable!("these are obeyed at once")
-            }
+            Some(
+                Order::SetActing { .. } | Order::Abort { .. } | Order::SetMaintenance { .. } | Order::SetTags { .. },
+            ) => unreachable!("these are obeyed at once"),
         }
     }
 
@@ -378,6 +387,10 @@ impl Core {
                 let answer = self.abort(vm.as_deref(), &by);
                 self.answer(reply, answer);
             }
+            Order::SetTags { name, tags, reply } => {
+                let answer = self.set_tags(name, tags);
+                self.answer(reply, answer);
+            }
             Order::SetMaintenance { name, on, by, reply } => {
                 let answer = self.set_maintenance(name, on, by);
                 self.answer(reply, answer);
@@ -420,6 +433,19 @@ impl Core {
             self.maintenance.remove(&name);
             self.tell(&Event::MaintenanceEnded { host: name, by });
         }
+        Ok(())
+    }
+
+    /// The tags of all hosts are one setting; those of a host that was removed come back with it.
+    fn set_tags(&mut self, name: HostName, tags: BTreeSet<String>) -> Result<(), OrderError> {
+        if !self.drivers.contains_key(&name) {
+            return find_host(&self.published.snapshot, &name).map(|_| ());
+        }
+        let mut all = self.tags.clone();
+        all.insert(name, tags);
+        all.retain(|_, tags| !tags.is_empty());
+        self.books.store().set_setting(HOST_TAGS, &all).map_err(unavailable)?;
+        self.tags = all;
         Ok(())
     }
 

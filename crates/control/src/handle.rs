@@ -3,6 +3,7 @@
 //! Questions are answered from what the loop last published and from the store, without waiting for
 //! the loop. Orders are handed to the loop, which alone changes anything.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use tokio::sync::{mpsc, oneshot, watch};
@@ -121,6 +122,11 @@ impl Handle {
     /// Takes a host out (it takes no VMs) or back in.
     pub async fn set_maintenance(&self, name: &HostName, on: bool, by: &str) -> Result<(), OrderError> {
         self.order(|reply| Order::SetMaintenance { name: name.clone(), on, by: by.to_owned(), reply }).await
+    }
+
+    /// Gives a host these tags instead of those that it has: words that the policy's rules select by.
+    pub async fn set_tags(&self, name: &HostName, tags: BTreeSet<String>) -> Result<(), OrderError> {
+        self.order(|reply| Order::SetTags { name: name.clone(), tags, reply }).await
     }
 
     async fn order<T>(&self, make: impl FnOnce(Reply<T>) -> Order) -> Result<T, OrderError> {

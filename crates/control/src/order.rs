@@ -1,5 +1,7 @@
 //! Orders to the daemon, and why one is not carried out.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use tokio::sync::oneshot;
@@ -63,5 +65,6 @@ pub(crate) enum Order {
     Abort { vm: Option<String>, by: String, reply: Reply<Vec<MoveKey>> },
     AddHost { uri: String, name: HostName, by: String, reply: Reply<HostName> },
     RemoveHost { name: HostName, by: String, reply: Reply<()> },
+    SetTags { name: HostName, tags: BTreeSet<String>, reply: Reply<()> },
     SetMaintenance { name: HostName, on: bool, by: String, reply: Reply<()> },
 }

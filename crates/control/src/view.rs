@@ -60,6 +60,8 @@ pub struct HostStatus {
     pub state: HostCondition,
     /// Why it may not, if so.
     pub because: Vec<Reason>,
+    /// The tags that policies select it by.
+    pub tags: Vec<String>,
     /// Hypervisor and version, as far as known.
     pub hypervisor: String,
     /// CPU in all.

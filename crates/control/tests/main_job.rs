@@ -292,3 +292,19 @@ async fn switching_off_stops_new_moves_at_once() {
     cluster.run_for(Duration::from_secs(20 * 60)).await;
     assert!(cluster.world().moves().is_empty());
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_rule_by_host_tag_holds_and_the_tags_survive_a_restart() {
+    let mut tagged = policy();
+    let rule = "[[rule]]\nname = \"databases only\"\nkind = \"keep_off\"\nvm = \"*\"\nhost_tag = \"database\"\n";
+    tagged.rules = ulm_policy::Policy::parse(rule, "a test").expect("the rule is right").rules;
+    let cluster = Simulated::start(&one_hot_host(), tagged).await;
+    let tags = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect();
+    cluster.handle.set_tags(&"h2".into(), tags(&["database"])).await.expect("h2 is known");
+    let cluster = cluster.killed_and_started_again().await;
+    cluster.run_for(Duration::from_secs(60)).await;
+    let refused = cluster.handle.migrate("small", &"h2".into(), "alice").await.expect_err("h2 is for databases");
+    assert_eq!(refused.reasons.iter().map(Reason::code).collect::<Vec<_>>(), ["rule.pinned"]);
+    cluster.handle.set_tags(&"h2".into(), tags(&[])).await.expect("h2 is known");
+    cluster.handle.migrate("small", &"h2".into(), "alice").await.expect("nothing speaks against it any more");
+}

@@ -148,6 +148,13 @@ pub enum Host {
         /// Its name in ULM
         name: String,
     },
+    /// Give a host tags, which rules of the policy select by, instead of those that it has
+    Tag {
+        /// Its name in ULM
+        name: String,
+        /// All its tags; none takes them away
+        tags: Vec<String>,
+    },
     /// Take a host out, so that it takes no VMs, or back in
     Maintenance {
         /// Its name in ULM

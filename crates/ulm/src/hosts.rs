@@ -1,5 +1,6 @@
-//! `ulm host add|list|test|remove|maintenance`.
+//! `ulm host add|list|test|tag|remove|maintenance`.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use ulm_control::Connector;
@@ -48,6 +49,18 @@ pub async fn run(common: &Common, client: &Client, args: Host) -> Outcome {
                 return print::json(&serde_json::json!({ "removed": name }));
             }
             anstream::println!("{name} is not under care any more. Its VMs stay where they are.");
+        }
+        Host::Tag { name, tags } => {
+            let (name, tags) = (HostName(name), BTreeSet::from_iter(tags));
+            client.set_tags(&name, tags.clone()).await?;
+            if common.json {
+                return print::json(&serde_json::json!({ "host": name, "tags": tags }));
+            }
+            let list: Vec<&str> = tags.iter().map(String::as_str).collect();
+            match list.as_slice() {
+                [] => anstream::println!("{name} has no tags."),
+                tags => anstream::println!("{name} has the tags {}.", tags.join(", ")),
+            }
         }
         Host::Maintenance { name, switch } => {
             let name = HostName(name);

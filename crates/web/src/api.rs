@@ -8,6 +8,7 @@
 //! | `POST /v1/hosts/test` | [`TrialOrder`] | [`HostTrial`](ulm_control::view::HostTrial) |
 //! | `DELETE /v1/hosts/{name}` | | [`Done`] |
 //! | `PUT /v1/hosts/{name}/maintenance` | [`MaintenanceOrder`] | [`Done`] |
+//! | `PUT /v1/hosts/{name}/tags` | [`TagsOrder`] | [`Done`] |
 //! | `GET /v1/vms` | | list of [`VmStatus`](ulm_control::view::VmStatus) |
 //! | `GET /v1/plan` | | [`Decided`]: what would be done now, and why |
 //! | `POST /v1/plan/apply` | a plan document, `ulm.plan/1` | [`Accepted`](ulm_control::view::Accepted) |
@@ -21,6 +22,8 @@
 //!
 //! What goes wrong is told as [`Failure`] with a status code that fits, see [`crate::error`]. Keys that
 //! are not known are refused, so that a misspelt one does not pass for an order that was obeyed.
+
+use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 use ulm_decide::Decision;
@@ -38,6 +41,8 @@ pub const HOSTS_TEST: &str = "/v1/hosts/test";
 pub const HOST: &str = "/v1/hosts/{name}";
 /// Where one host is taken out and back in.
 pub const HOST_MAINTENANCE: &str = "/v1/hosts/{name}/maintenance";
+/// Where a host is given tags.
+pub const HOST_TAGS: &str = "/v1/hosts/{name}/tags";
 /// Where VMs are listed.
 pub const VMS: &str = "/v1/vms";
 /// Where the last decision is.
@@ -102,6 +107,14 @@ pub struct TrialOrder {
 pub struct MaintenanceOrder {
     /// `true`: it takes no VMs from now on.
     pub on: bool,
+}
+
+/// Gives a host tags, instead of those that it has.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TagsOrder {
+    /// All of them.
+    pub tags: BTreeSet<String>,
 }
 
 /// One VM that is to be moved.

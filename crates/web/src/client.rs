@@ -1,5 +1,6 @@
 //! The command's side: one method for each path, over the daemon's Unix socket.
 
+use std::collections::BTreeSet;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -21,8 +22,8 @@ use ulm_model::ledger::{Entry, MoveKey};
 use ulm_model::{Acting, HostName, Plan, text};
 
 use crate::api::{
-    self, AbortOrder, ActingOrder, Decided, Done, Failure, HostAdded, MaintenanceOrder, MoveWish, NewHost, Told,
-    TrialOrder,
+    self, AbortOrder, ActingOrder, Decided, Done, Failure, HostAdded, MaintenanceOrder, MoveWish, NewHost, TagsOrder,
+    Told, TrialOrder,
 };
 
 /// A daemon that has not answered after so long will not: an order waits at most for a round and a trial connection.
@@ -162,6 +163,11 @@ impl Client {
     /// Removes a host from care.
     pub async fn remove_host(&self, name: &HostName) -> Answer<Done> {
         self.call(Method::DELETE, &path(api::HOST, &name.0), Vec::new()).await
+    }
+
+    /// Gives a host these tags instead of those that it has.
+    pub async fn set_tags(&self, name: &HostName, tags: BTreeSet<String>) -> Answer<Done> {
+        self.send(Method::PUT, &path(api::HOST_TAGS, &name.0), &TagsOrder { tags }).await
     }
 
     /// Takes a host out or back in.

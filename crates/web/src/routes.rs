@@ -18,7 +18,7 @@ use ulm_model::ledger::{Entry, MoveKey};
 use ulm_model::{HostName, Plan, text};
 
 use crate::api::{
-    self, AbortOrder, ActingOrder, Decided, Done, HostAdded, MaintenanceOrder, MoveWish, NewHost, TrialOrder,
+    self, AbortOrder, ActingOrder, Decided, Done, HostAdded, MaintenanceOrder, MoveWish, NewHost, TagsOrder, TrialOrder,
 };
 use crate::error::ApiError;
 
@@ -36,6 +36,7 @@ pub fn router(handle: Handle) -> Router {
         .route(api::HOSTS_TEST, post(try_host))
         .route(api::HOST, delete(remove_host))
         .route(api::HOST_MAINTENANCE, put(set_maintenance))
+        .route(api::HOST_TAGS, put(set_tags))
         .route(api::VMS, get(vms))
         .route(api::PLAN, get(plan))
         .route(api::PLAN_APPLY, post(apply).layer(DefaultBodyLimit::max(api::MAX_PLAN)))
@@ -128,6 +129,16 @@ async fn set_maintenance(
     Order(order): Order<MaintenanceOrder>,
 ) -> Answer<Done> {
     handle.set_maintenance(&HostName(name), order.on, &by).await?;
+    Ok(Json(Done {}))
+}
+
+async fn set_tags(
+    State(handle): State<Handle>,
+    By(_): By,
+    Path(name): Path<String>,
+    Order(order): Order<TagsOrder>,
+) -> Answer<Done> {
+    handle.set_tags(&HostName(name), order.tags).await?;
     Ok(Json(Done {}))
 }
 
