@@ -85,6 +85,27 @@ fn the_same_seed_gives_the_same_trace_byte_for_byte_whoever_asks_when() {
     assert_ne!(first, trace(&other, &[0, 1, 2, 3], 15));
 }
 
+#[test]
+fn of_the_orders_that_a_hung_host_held_the_first_is_obeyed_every_time() {
+    for _ in 0..20 {
+        paused(async {
+            let cluster = cluster(&crowd());
+            cluster.world().inject(Fault::Hang { host: "h4".into(), for_s: Some(5.0), orders: Orders::Held }).unwrap();
+            for target in ["h2", "h1", "h3", "h1"] {
+                let (order, same) = (order(&cluster, "h", target), cluster.clone());
+                tokio::spawn(async move { migrate_with(&same, order).await });
+                // The order reaches the host; another change of the world then wakes those who wait too early.
+                pass(1).await;
+                cluster.world().inject(Fault::PauseVm { vm: "a".into() }).unwrap();
+                cluster.world().inject(Fault::ResumeVm { vm: "a".into() }).unwrap();
+            }
+            pass(10).await;
+            let targets: Vec<_> = cluster.world().moves().iter().map(|record| record.to.clone()).collect();
+            assert_eq!(targets, [HostName::from("h2")]);
+        });
+    }
+}
+
 #[derive(Clone, Debug)]
 enum Deed {
     Pass(u64),

@@ -2,6 +2,10 @@
 //!
 //! Who waits (a move for its end, a listener for an event, a caller for a host that hangs) waits for the
 //! world to change. One task keeps it going while nobody calls: it sleeps until something is due.
+//!
+//! Callers must be woken in the order in which they began to wait, or two runs of one scenario differ: of two
+//! orders that a hung host held, the first to wake wins. So they wait on one [`Notify`]. A `watch` channel would
+//! not do, as it spreads its receivers over several queues by chance; nor would a `select!` that is not `biased`.
 
 use std::ops::{Deref, DerefMut};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -11,7 +15,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use futures_util::StreamExt;
 use futures_util::stream::{self, BoxStream};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Notify, mpsc, watch};
 use ulm_model::{CpuNeed, CpuVerdict, HostName, Needs, Platform, VmId};
 
 use super::fault::Orders;
@@ -34,8 +38,10 @@ pub struct SimCluster {
 struct Shared {
     world: Mutex<World>,
     clock: Arc<dyn Clock>,
-    /// The world's version that was told last.
+    /// The world's version that was told last. Only [`keep_going`] listens, to end with the cluster.
     told: watch::Sender<u64>,
+    /// Wakes the callers when the world has changed, first come, first woken.
+    changed: Notify,
     drivers: Mutex<u64>,
     /// The thread that holds the world: it would wait for itself if it asked again.
     holder: Mutex<Option<ThreadId>>,
@@ -63,7 +69,9 @@ impl DerefMut for Held<'_> {
 impl Drop for Held<'_> {
     fn drop(&mut self) {
         let version = self.world.version;
-        self.shared.told.send_if_modified(|told| std::mem::replace(told, version) != version);
+        if self.shared.told.send_if_modified(|told| std::mem::replace(told, version) != version) {
+            self.shared.changed.notify_waiters();
+        }
         *self.shared.holder.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 }
@@ -95,6 +103,7 @@ impl SimCluster {
             world: Mutex::new(world),
             clock,
             told,
+            changed: Notify::new(),
             drivers: Mutex::new(0),
             holder: Mutex::new(None),
         });
@@ -145,6 +154,7 @@ async fn keep_going(shared: std::sync::Weak<Shared>, mut told: watch::Receiver<u
         };
         let changed = match wait {
             Some(wait) => tokio::select! {
+                biased;
                 changed = told.changed() => changed,
                 () = tokio::time::sleep(wait) => Ok(()),
             },
@@ -194,11 +204,11 @@ impl SimDriver {
         mut answer: impl FnMut(&mut World) -> Result<T, DriverError>,
     ) -> Result<T, DriverError> {
         let begun = tokio::time::Instant::now();
-        let mut heard = self.shared.told.subscribe();
         let mut connection = None;
         let mut obeyed = None;
         loop {
-            heard.borrow_and_update();
+            // Made before the look, so that no change after it is missed.
+            let changed = self.shared.changed.notified();
             let deadline = {
                 let mut world = self.shared.world();
                 let it = &world.hosts[self.host];
@@ -220,12 +230,12 @@ impl SimDriver {
                 world.physics.call_deadline_s
             };
             if deadline == 0.0 {
-                // The sender lives as long as this driver.
-                let _ = heard.changed().await;
+                changed.await;
                 continue;
             }
             tokio::select! {
-                _ = heard.changed() => {}
+                biased;
+                () = changed => {}
                 () = tokio::time::sleep_until(begun + Duration::from_secs_f64(deadline)) => {
                     let sentence = format!("{} did not answer within {deadline} s; look at its libvirtd", self.name);
                     return Err(DriverError::new(ErrorKind::TimedOut, sentence));
@@ -343,9 +353,9 @@ impl Driver for SimDriver {
                 Ok((world.begin_move(wish)?, world.hosts[self.host].connection))
             })
             .await?;
-        let mut heard = self.shared.told.subscribe();
         loop {
-            heard.borrow_and_update();
+            // Made before the look, so that no change after it is missed.
+            let changed = self.shared.changed.notified();
             {
                 let world = self.shared.world();
                 let it = &world.hosts[self.host];
@@ -356,8 +366,7 @@ impl Driver for SimDriver {
                     return outcome.clone().map(|_| ());
                 }
             }
-            // The sender lives as long as this driver.
-            let _ = heard.changed().await;
+            changed.await;
         }
     }
 
