@@ -20,7 +20,7 @@ const FORGET_AFTER: Duration = Duration::from_secs(3600);
 struct Sight<'a> {
     host: HostIx,
     vm: &'a VmReading,
-    /// The host answered in this round.
+    /// The host answered in the present look, and is believed.
     fresh: bool,
 }
 
@@ -36,7 +36,7 @@ pub fn snapshot(memory: &mut Memory, known: &Known, now: Time, keep: usize) -> S
             snapshot.doubts.push(Doubt { scope: Scope::Host(name.clone()), reason: reason.clone() });
         }
         for vm in of.reading.iter().flat_map(|reading| &reading.vms) {
-            sights.entry(vm.id).or_default().push(Sight { host: ix, vm, fresh: of.error.is_none() });
+            sights.entry(vm.id).or_default().push(Sight { host: ix, vm, fresh: memory.is_fresh(of) });
         }
     }
     for (id, sights) in sights {
@@ -95,7 +95,10 @@ fn vm(memory: &Memory, known: &Known, now: Time, id: VmId, sights: &[Sight], sna
                 what: "it arrives on a host and is seen on no other".to_owned(),
             };
             snapshot.doubts.push(Doubt { scope: Scope::Vm(id), reason });
-            push(memory, id, half, snapshot);
+            let vm_ix = push(memory, id, half, snapshot);
+            if let Some(own) = own {
+                snapshot.in_flight.push(InFlight { vm: vm_ix, from: half.host, to: None, since: own.since });
+            }
         }
         return;
     };
@@ -116,7 +119,8 @@ fn vm(memory: &Memory, known: &Known, now: Time, id: VmId, sights: &[Sight], sna
 
     let vm_ix = push(memory, id, &home, snapshot);
     if let Some(own) = own {
-        let to = own_ends.and_then(|(_, to)| to);
+        // Handed over already and not settled yet: it is at home on the target, and no other host is concerned.
+        let to = own_ends.and_then(|(_, to)| to).filter(|to| *to != home.host);
         snapshot.in_flight.push(InFlight { vm: vm_ix, from: home.host, to, since: own.since });
     } else if home.vm.job == JobKind::MovingOut || incoming.is_some() {
         // Somebody else moves it.

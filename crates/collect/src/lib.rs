@@ -35,11 +35,18 @@ pub struct Settings {
     pub keep: usize,
     /// After this time a host's facts and a VM's definition are read again.
     pub refresh: Duration,
+    /// Readings closer together than this make one sample: a host that is looked at often between rounds counts like all others.
+    pub spacing: Duration,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Settings { deadline: Duration::from_secs(5), keep: 16, refresh: Duration::from_secs(600) }
+        Settings {
+            deadline: Duration::from_secs(5),
+            keep: 16,
+            refresh: Duration::from_secs(600),
+            spacing: Duration::ZERO,
+        }
     }
 }
 
@@ -110,31 +117,42 @@ impl Observer {
 
     /// One round: asks every host, waits for those that may be expected to answer, and puts together what is known.
     pub async fn round(&mut self, known: &Known, now: impl Fn() -> Time) -> Snapshot {
-        self.ask(known, now, |_| true).await
+        self.ask(known, now, None).await
     }
 
     /// Asks only these hosts afresh, as before an effect; all others stand as they were last seen.
     pub async fn look_again(&mut self, hosts: &BTreeSet<HostName>, known: &Known, now: impl Fn() -> Time) -> Snapshot {
-        self.ask(known, now, |host| hosts.contains(host)).await
+        self.ask(known, now, Some(hosts)).await
     }
 
-    async fn ask(&mut self, known: &Known, now: impl Fn() -> Time, wanted: impl Fn(&HostName) -> bool) -> Snapshot {
+    /// Asks all hosts, or `only` these. All hosts: nobody waits for one that did not answer the last time. Only these: all are waited for.
+    async fn ask(&mut self, known: &Known, now: impl Fn() -> Time, only: Option<&BTreeSet<HostName>>) -> Snapshot {
+        // Answers that came late belong to an earlier look.
+        while let Ok(answer) = self.answers.try_recv() {
+            self.take(answer);
+        }
+        self.memory.look_anew();
         let begun = Instant::now();
-        let mut awaited = 0_usize;
-        for (name, watched) in self.hosts.iter_mut().filter(|(name, _)| wanted(name)) {
-            if watched.polling {
+        let mut awaited = BTreeSet::new();
+        for (name, watched) in &mut self.hosts {
+            if only.is_some_and(|only| !only.contains(name)) {
                 continue;
             }
-            watched.polling = true;
-            awaited += usize::from(watched.answered_last_time);
-            let question = Question { watch: watched.watch, ..self.memory.question(name, now(), &self.settings) };
-            poll::ask(watched.driver.clone(), question, self.settings.deadline, self.inbox.clone());
+            if only.is_some() || (!watched.polling && watched.answered_last_time) {
+                awaited.insert(name.clone());
+            }
+            if !watched.polling {
+                watched.polling = true;
+                let question = Question { watch: watched.watch, ..self.memory.question(name, now(), &self.settings) };
+                poll::ask(watched.driver.clone(), question, self.settings.deadline, self.inbox.clone());
+            }
         }
         // Every poll ends within its deadline by itself; the guard here only keeps a bug from stopping the watch.
         let guard = begun + self.settings.deadline + Duration::from_secs(1);
-        while awaited > 0 {
+        while !awaited.is_empty() {
             let Ok(Some(answer)) = tokio::time::timeout_at(guard, self.answers.recv()).await else { break };
-            awaited -= usize::from(self.take(answer));
+            awaited.remove(&answer.host);
+            self.take(answer);
         }
         while let Ok(answer) = self.answers.try_recv() {
             self.take(answer);
@@ -142,13 +160,10 @@ impl Observer {
         assemble::snapshot(&mut self.memory, known, now(), self.settings.keep)
     }
 
-    /// Takes an answer in; tells whether it was one that the round waits for.
-    fn take(&mut self, answer: Answer) -> bool {
-        let Some(watched) = self.hosts.get_mut(&answer.host).filter(|w| w.watch == answer.watch) else { return false };
-        let was_awaited = watched.answered_last_time;
+    fn take(&mut self, answer: Answer) {
+        let Some(watched) = self.hosts.get_mut(&answer.host).filter(|w| w.watch == answer.watch) else { return };
         watched.polling = false;
         watched.answered_last_time = answer.reading.is_ok();
-        self.memory.take(answer, self.settings.keep);
-        was_awaited
+        self.memory.take(answer, &self.settings);
     }
 }

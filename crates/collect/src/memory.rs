@@ -21,6 +21,8 @@ pub struct Memory {
     /// Every CPU need that any VM has had: hosts are asked once for each.
     needs: BTreeSet<CpuNeed>,
     watches: u64,
+    /// The number of the present look.
+    look: u64,
 }
 
 /// What is remembered of one host.
@@ -30,8 +32,10 @@ pub(crate) struct HostMemory {
     pub facts: Option<(Time, HostFacts)>,
     /// The last reading that made sense alone.
     pub reading: Option<Reading>,
-    /// Refused readings came after [`HostMemory::reading`]: it is no base for rates any more.
-    broken_off: bool,
+    /// The reading that the last sample ended with: the base of the next rates.
+    base: Option<Reading>,
+    /// The look in which [`HostMemory::reading`] came in.
+    answered_in: u64,
     /// Why the last poll failed; `None` when it succeeded.
     pub error: Option<DriverError>,
     /// Why the last reading may not be relied on.
@@ -76,6 +80,16 @@ impl Memory {
         self.hosts.remove(host);
     }
 
+    /// A new look begins: what was read before is not fresh any more.
+    pub(crate) fn look_anew(&mut self) {
+        self.look += 1;
+    }
+
+    /// Whether the host's reading came in with the present look.
+    pub(crate) fn is_fresh(&self, of: &HostMemory) -> bool {
+        of.answered_in == self.look && of.error.is_none() && of.doubt.is_none()
+    }
+
     /// What to ask a host for, besides its figures.
     pub(crate) fn question(&self, host: &HostName, now: Time, settings: &Settings) -> Question {
         let Some(of) = self.hosts.get(host) else { return Question::default() };
@@ -95,7 +109,7 @@ impl Memory {
     }
 
     /// Takes a host's answer in.
-    pub(crate) fn take(&mut self, answer: Answer, keep: usize) {
+    pub(crate) fn take(&mut self, answer: Answer, settings: &Settings) {
         let Answer { host, facts, reading, vms, verdicts, .. } = answer;
         let Some(of) = self.hosts.get_mut(&host) else { return };
         let reading = match reading {
@@ -124,19 +138,31 @@ impl Memory {
             let definition = Definition { host: host.clone(), at: reading.at, facts };
             self.vms.entry(vm).or_default().definition = Some(definition);
         }
-        self.take_reading(&host, reading, keep);
+        self.take_reading(&host, reading, settings);
     }
 
-    fn take_reading(&mut self, host: &HostName, reading: Reading, keep: usize) {
+    fn take_reading(&mut self, host: &HostName, reading: Reading, settings: &Settings) {
+        let (look, keep) = (self.look, settings.keep);
         let Some(of) = self.hosts.get_mut(host) else { return };
         of.doubt = plausible::alone(host, &reading).err();
         if of.doubt.is_some() {
-            of.broken_off = true;
+            // Nothing of it is believed, and the next rates need a fresh base.
+            of.base = None;
             return;
         }
+        of.answered_in = look;
         let at = reading.at;
+        for vm in &reading.vms {
+            self.vms.entry(vm.id).or_default().last_seen = at;
+        }
+        // Time that goes back is not "too close": it is refused below.
+        let too_close = |base: &Reading| base.at <= at && at.since(base.at) < settings.spacing;
+        if of.base.as_ref().is_some_and(too_close) {
+            of.reading = Some(reading);
+            return;
+        }
         of.memory_use.push(Figure { value: reading.memory.total.saturating_sub(reading.memory.available), at }, keep);
-        let before = of.reading.take().filter(|_| !std::mem::take(&mut of.broken_off));
+        let before = of.base.take();
         if let Some(before) = &before {
             match plausible::host_cpu(host, before, &reading) {
                 Ok(Some(value)) => of.cpu_use.push(Figure { value, at }, keep),
@@ -149,9 +175,9 @@ impl Memory {
         let elapsed = before.as_ref().map_or(Duration::ZERO, |before| at.since(before.at));
         for vm in &reading.vms {
             let memory = self.vms.entry(vm.id).or_default();
-            memory.last_seen = at;
             memory.take(earlier.get(&vm.id).copied(), vm, elapsed, at, keep);
         }
+        of.base = Some(reading.clone());
         of.reading = Some(reading);
     }
 

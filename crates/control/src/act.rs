@@ -1,14 +1,15 @@
 //! One move from its intention to its settled outcome. Makes no choices: the plan made them.
 //!
 //! ```text
-//! Waiting ─ledger─► Intended ─migrate─► Copying ─┬─ends───────────────► Settling ─both hosts─► Ended
+//! Intended (in the ledger) ─migrate─► Copying ─┬─ends───────────────► Settling ─both hosts─► Ended
 //!                                                └─abort, deadline─► Aborting ─┘
 //! ```
 //!
 //! The entry that announces an effect is durable before the effect is begun. Whatever the hypervisor
 //! returns, the outcome is what both hosts say afterwards.
 
-use std::sync::{Arc, Mutex};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -20,13 +21,16 @@ use ulm_model::{BytesPerSecond, Reason, Time};
 
 use crate::journal::Journal;
 use crate::phase::Phase;
-use crate::settle::settle;
+use crate::settle::{Trust, settle};
 
 /// Progress is asked for so often while the hypervisor copies.
 const PROGRESS: Duration = Duration::from_secs(1);
 
 /// An abort that shows no effect is asked for again after so long.
-const ABORT_AGAIN: Duration = Duration::from_secs(20);
+const ABORT_AGAIN: Duration = Duration::from_secs(5);
+
+/// When the end of a move cannot be written to the ledger, it is tried again after so long.
+const WRITE_AGAIN: Duration = Duration::from_secs(5);
 
 /// After so long without an answer the ledger says that the outcome is not known yet.
 const TELL_UNKNOWN_AFTER: Duration = Duration::from_secs(60);
@@ -93,20 +97,15 @@ pub enum End {
 }
 
 impl Act {
-    /// Begins the move and sees it through.
+    /// Begins a move whose intention is in the ledger, and sees it through.
     pub async fn carry_out(mut self) -> End {
         let key = self.key();
-        let because = self.lock().because.clone();
-        if let Err(error) = self.write(&Event::MoveIntended { r#move: key.clone(), because }) {
-            self.become_(Phase::Refused);
-            return End::Refused(Reason::LedgerUnwritable { error });
-        }
-        self.become_(Phase::Intended);
         let begun = Instant::now();
+        let mut abort_again = None;
         self.become_(Phase::Copying);
-        let error = self.copy(&key, begun).await;
+        let error = self.copy(&key, begun, &mut abort_again).await;
         self.become_(Phase::Settling);
-        self.settle_and_tell(&key, begun, error).await
+        self.settle_and_tell(&key, begun, abort_again, error).await
     }
 
     /// Takes up a move that was open when the daemon began: looks first, then watches or settles.
@@ -116,7 +115,7 @@ impl Act {
         let already = self.clock.now().since(intended_at);
         let begun = Instant::now().checked_sub(already).unwrap_or_else(Instant::now);
         self.become_(Phase::Settling);
-        if let Some(outcome) = self.settled(None).await {
+        if let Some(outcome) = self.settled(Trust::AfterAWhile, None).await {
             let found = match &outcome {
                 // On the source, without a job: whether it had been begun at all cannot be told, and does not matter.
                 Outcome::Stayed { .. } => Found::NotBegun,
@@ -127,14 +126,13 @@ impl Act {
             return End::Ended(outcome);
         }
         self.tell(&Event::MoveReconciled { r#move: key.clone(), found: Found::Running });
-        self.become_(Phase::Copying);
-        self.attend(&key, begun, None).await;
-        self.become_(Phase::Settling);
-        self.settle_and_tell(&key, begun, None).await
+        let mut abort_again = None;
+        self.watch(&key, begun, &mut abort_again).await;
+        self.settle_and_tell(&key, begun, abort_again, None).await
     }
 
     /// Tells the hypervisor to move, and waits until it says that it has ended. Returns its error, if any.
-    async fn copy(&mut self, key: &MoveKey, begun: Instant) -> Option<String> {
+    async fn copy(&mut self, key: &MoveKey, begun: Instant, abort_again: &mut Option<Instant>) -> Option<String> {
         let order = MoveOrder {
             vm: key.vm,
             to: key.to.clone(),
@@ -144,7 +142,7 @@ impl Act {
         };
         let from = self.from.clone();
         let migration = tokio::spawn(async move { from.migrate(&order).await });
-        match self.attend(key, begun, Some(migration)).await {
+        match self.attend(key, begun, abort_again, Some(migration)).await {
             Some(Ok(Ok(()))) | None => None,
             Some(Ok(Err(error))) => Some(error.message),
             Some(Err(panic)) => Some(format!("the driver failed: {panic}")),
@@ -155,25 +153,44 @@ impl Act {
     ///
     /// With a `call` it has ended when the call returns, whose answer is handed back. Without one (another process began it) it has
     /// ended when the source knows of no job any more.
-    async fn attend(&mut self, key: &MoveKey, begun: Instant, mut call: Option<Call>) -> Option<Answer> {
+    ///
+    /// `abort_again` says when an abort that was asked for is to be asked for again.
+    async fn attend(
+        &mut self,
+        key: &MoveKey,
+        begun: Instant,
+        abort_again: &mut Option<Instant>,
+        mut call: Option<Call>,
+    ) -> Option<Answer> {
+        if abort_again.is_some() {
+            self.become_(Phase::Aborting);
+        }
         let mut tick = interval(PROGRESS);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let deadline = begun + self.limits.deadline;
-        let mut abort_again = None;
         loop {
             tokio::select! {
                 biased;
                 answer = returned(&mut call) => return Some(answer),
-                by = asked(&mut self.abort), if abort_again.is_none() => abort_again = Some(self.ask_abort(key, &by).await),
+                by = asked(&mut self.abort), if abort_again.is_none() => *abort_again = Some(self.ask_abort(key, &by).await),
                 () = tokio::time::sleep_until(deadline), if abort_again.is_none() => {
-                    abort_again = Some(self.ask_abort(key, "deadline").await);
+                    *abort_again = Some(self.ask_abort(key, "deadline").await);
                 }
                 () = tokio::time::sleep_until(abort_again.unwrap_or(deadline)), if abort_again.is_some() => {
-                    abort_again = Some(self.abort_once().await);
+                    *abort_again = Some(self.abort_once().await);
                 }
                 _ = tick.tick() => if self.note_progress(key).await == Copy::Over && call.is_none() { return None },
             }
         }
+    }
+
+    /// Watches a copy that the hypervisor goes on with although no call of ours waits for it.
+    async fn watch(&mut self, key: &MoveKey, begun: Instant, abort_again: &mut Option<Instant>) {
+        self.become_(Phase::Copying);
+        self.attend(key, begun, abort_again, None).await;
+        self.become_(Phase::Settling);
+        // The source knows of no job any more; the target may need a moment to see it, too.
+        tokio::time::sleep(PROGRESS).await;
     }
 
     /// Asks for an abort in the open: ledger first. Tells when to ask again.
@@ -205,33 +222,61 @@ impl Act {
         }
     }
 
-    async fn settle_and_tell(&mut self, key: &MoveKey, begun: Instant, error: Option<String>) -> End {
+    async fn settle_and_tell(
+        &mut self,
+        key: &MoveKey,
+        begun: Instant,
+        mut abort_again: Option<Instant>,
+        error: Option<String>,
+    ) -> End {
         loop {
-            if let Some(outcome) = self.settled(error.as_deref()).await {
+            if let Some(outcome) = self.settled(Trust::AtOnce, error.as_deref()).await {
                 let cost = self.cost(key, begun, &outcome).await;
-                self.tell(&Event::MoveEnded { r#move: key.clone(), outcome: outcome.clone(), cost });
+                let ended = Event::MoveEnded { r#move: key.clone(), outcome: outcome.clone(), cost };
+                // The VM's rest depends on this entry: the move is open until it can be written.
+                while let Err(error) = self.write(&ended) {
+                    tracing::error!(%error, event = %ended, "the ledger cannot be written");
+                    self.lock().trouble = Some(format!("its end cannot be written: {error}"));
+                    tokio::time::sleep(WRITE_AGAIN).await;
+                }
                 self.become_(Phase::Ended);
                 return End::Ended(outcome);
             }
             // The hypervisor let go of the call, but goes on with the move.
-            self.attend(key, begun, None).await;
+            self.watch(key, begun, &mut abort_again).await;
         }
     }
 
     /// Looks at both hosts until the outcome is sure; `None` when the move still runs.
-    async fn settled(&self, error: Option<&str>) -> Option<Outcome> {
+    ///
+    /// While a host cannot be asked, somebody may give it up with an abort: then the outcome is not known, and the ledger says so.
+    async fn settled(&mut self, trust: Trust, error: Option<&str>) -> Option<Outcome> {
         let key = self.key();
         let blind_since = Instant::now();
-        let mut told = false;
-        let outcome = settle(key.vm, &*self.from, &*self.to, error, |trouble| {
+        let told = AtomicBool::new(false);
+        let mut abort = self.abort.clone();
+        abort.mark_unchanged();
+        let looking = settle(key.vm, trust, &*self.from, &*self.to, error, |trouble| {
             self.lock().trouble = Some(trouble.to_owned());
-            if !told && blind_since.elapsed() >= TELL_UNKNOWN_AFTER {
-                told = true;
+            if blind_since.elapsed() >= TELL_UNKNOWN_AFTER && !told.swap(true, Ordering::Relaxed) {
                 let outcome = Outcome::Unknown { error: trouble.to_owned() };
                 self.tell(&Event::MoveEnded { r#move: key.clone(), outcome, cost: MoveCost::default() });
             }
-        })
-        .await;
+        });
+        tokio::pin!(looking);
+        let outcome = loop {
+            tokio::select! {
+                outcome = &mut looking => break outcome,
+                Ok(()) = abort.changed() => {
+                    let by = abort.borrow_and_update().clone().unwrap_or_default();
+                    let trouble = self.lock().trouble.clone();
+                    if let Some(trouble) = trouble {
+                        self.tell(&Event::AbortAsked { r#move: key.clone(), by: by.clone() });
+                        break Some(Outcome::Unknown { error: format!("given up by {by}: {trouble}") });
+                    }
+                }
+            }
+        };
         self.lock().trouble = None;
         outcome
     }
@@ -254,13 +299,18 @@ impl Act {
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Track> {
-        self.track.lock().expect("no holder of a track panics")
+        self.track.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Changes the phase, if the table allows it. A transition that it does not allow is a fault of ours, but no reason to let go of a
+    /// move that runs.
     fn become_(&self, next: Phase) {
-        let mut track = self.lock();
-        assert!(track.phase.may_become(next), "a move cannot go from {:?} to {next:?}", track.phase);
-        track.phase = next;
+        let from = self.lock().phase;
+        if from.may_become(next) {
+            self.lock().phase = next;
+        } else {
+            tracing::error!(?from, ?next, "a move cannot take this step");
+        }
     }
 
     fn write(&self, event: &Event) -> Result<u64, String> {

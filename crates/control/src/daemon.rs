@@ -19,7 +19,7 @@ use ulm_collect::{Known, Observer};
 use ulm_decide::Decision;
 use ulm_drivers::{Clock, Driver};
 use ulm_model::ledger::{Event, MoveKey, Outcome};
-use ulm_model::{Acting, HostName, InFlight, Plan, Reason, Snapshot, Step, StepId, Time, VmId};
+use ulm_model::{Acting, HostName, HostState, InFlight, Plan, Reason, Snapshot, Step, StepId, Time, VmId};
 use ulm_policy::Policy;
 use ulm_store::{Service, StoreError};
 
@@ -89,8 +89,8 @@ pub struct Daemon {
     orders: mpsc::Receiver<Order>,
     dones: mpsc::UnboundedReceiver<Done>,
     core: Core,
-    /// Orders that wait for the end of a round.
-    later: Vec<Order>,
+    /// Orders that wait for the end of a round, each with [`Core::stops`] when it was given.
+    later: Vec<(u64, Order)>,
 }
 
 /// Everything but the observer, so that orders can be obeyed while it is observing.
@@ -103,14 +103,26 @@ struct Core {
     maintenance: BTreeSet<HostName>,
     tags: BTreeMap<HostName, BTreeSet<String>>,
     executor: Executor,
-    /// VMs that a move of ours may have brought to where the next round will see them.
-    ours: BTreeSet<VmId>,
+    /// How often acting was switched off: an order that was given before does not begin anything after.
+    stops: u64,
+    last_round: LastRound,
+    /// VMs whose moves of ours ended since the last round, and between the last two: they are where we brought them.
+    brought: [BTreeSet<VmId>; 2],
     /// Hosts that the ledger says are stuck, so that it says so once.
     stuck: BTreeSet<HostName>,
     published: Published,
     out: watch::Sender<Arc<Published>>,
     /// Troubles by what they are about: a new one replaces the old one, and success takes it away.
     troubles: BTreeMap<&'static str, String>,
+}
+
+/// What the last round saw, for telling what came since.
+#[derive(Default)]
+struct LastRound {
+    /// Hosts that answered.
+    hosts: BTreeSet<HostName>,
+    /// Where each VM was.
+    homes: BTreeMap<VmId, HostName>,
 }
 
 impl Daemon {
@@ -137,7 +149,9 @@ impl Daemon {
             maintenance: BTreeSet::new(),
             tags: books.store().setting(HOST_TAGS)?.unwrap_or_default(),
             executor,
-            ours: BTreeSet::new(),
+            stops: 0,
+            last_round: LastRound::default(),
+            brought: Default::default(),
             stuck: BTreeSet::new(),
             published,
             out,
@@ -177,12 +191,12 @@ impl Daemon {
                     let snapshot = self.observe(Some(&ends)).await;
                     self.core.published.snapshot = Arc::new(snapshot);
                 }
-                Some(order) = self.orders.recv() => self.obey(order).await,
+                Some(order) = self.orders.recv() => self.obey(self.core.stops, order).await,
                 _ = rounds.tick() => self.round().await,
                 _ = renew.tick(), if self.core.executor.is_busy() => {}
             }
-            for order in std::mem::take(&mut self.later) {
-                self.obey(order).await;
+            for (stops, order) in std::mem::take(&mut self.later) {
+                self.obey(stops, order).await;
             }
             self.begin_ready().await;
             self.core.publish();
@@ -238,22 +252,25 @@ impl Daemon {
                 Some(done) = dones.recv() => {
                     core.take_end(done);
                 }
-                Some(order) = orders.recv() => later.extend(core.obey_at_once(order)),
+                Some(order) = orders.recv() => {
+                    let stops = core.stops;
+                    later.extend(core.obey_at_once(order).map(|order| (stops, order)));
+                }
             }
             core.publish();
         }
     }
 
-    /// Obeys an order, with fresh facts where it needs them.
-    async fn obey(&mut self, order: Order) {
+    /// Obeys an order, with fresh facts where it needs them. `stops` is what [`Core::stops`] was when it was given.
+    async fn obey(&mut self, stops: u64, order: Order) {
         match self.core.obey_at_once(order) {
             None => {}
             Some(Order::Apply { plan, by, reply }) => {
-                let answer = self.apply(plan, &by).await;
+                let answer = self.apply(plan, &by, stops).await;
                 self.core.answer(reply, answer);
             }
             Some(Order::Migrate { vm, host, by, reply }) => {
-                let answer = self.migrate(&vm, &host, &by).await;
+                let answer = self.migrate(&vm, &host, &by, stops).await;
                 self.core.answer(reply, answer);
             }
             Some(Order::AddHost { uri, name, by, reply }) => {
@@ -270,7 +287,7 @@ impl Daemon {
         }
     }
 
-    async fn apply(&mut self, plan: Plan, by: &str) -> Result<Accepted, OrderError> {
+    async fn apply(&mut self, plan: Plan, by: &str, stops: u64) -> Result<Accepted, OrderError> {
         let now = self.core.clock.now();
         let refuse = |core: &Core, reason: Reason| {
             core.tell(&Event::PlanRefused { plan: plan.id(), reason: reason.clone() });
@@ -284,18 +301,20 @@ impl Daemon {
             find_host(&self.core.published.snapshot, host)?;
         }
         let snapshot = self.observe(Some(&hosts)).await;
+        self.core.not_stopped_since(stops)?;
         if let Err(sentence) = self.core.check(&plan, &snapshot) {
             return refuse(&self.core, Reason::CheckRefused { sentence });
         }
         self.core.accept(plan, by)
     }
 
-    async fn migrate(&mut self, vm: &str, host: &HostName, by: &str) -> Result<Accepted, OrderError> {
+    async fn migrate(&mut self, vm: &str, host: &HostName, by: &str, stops: u64) -> Result<Accepted, OrderError> {
         let before = self.core.published.snapshot.clone();
         let vm_ix = find_vm(&before, vm)?;
         find_host(&before, host)?;
         let hosts = BTreeSet::from([before.host(before.vm(vm_ix).host).name.clone(), host.clone()]);
         let snapshot = self.observe(Some(&hosts)).await;
+        self.core.not_stopped_since(stops)?;
         let id = before.vm(vm_ix).id;
         let input = self.core.input(&snapshot);
         let plan = ulm_decide::migrate_by_hand(&input, &self.core.policy, id, host, by)
@@ -338,6 +357,11 @@ impl Daemon {
             if !hosts.contains(&key.from) || !hosts.contains(&key.to) {
                 continue;
             }
+            // Taken out while the hosts were asked.
+            if self.core.maintenance.contains(&key.to) {
+                self.core.refuse(&key, Reason::Maintenance { host: key.to.clone() });
+                continue;
+            }
             match self.core.check(&one_step(&key, &because, &snapshot), &snapshot) {
                 Err(sentence) => self.core.refuse(&key, Reason::CheckRefused { sentence }),
                 Ok(()) => {
@@ -360,6 +384,7 @@ impl Core {
         ulm_collect::Settings {
             deadline: self.policy.observe.deadline,
             keep: self.policy.hotspot.of as usize,
+            spacing: self.policy.observe.interval / 2,
             ..ulm_collect::Settings::default()
         }
     }
@@ -411,13 +436,25 @@ impl Core {
         if acting == Acting::Off {
             // Off is off even if the books cannot be written.
             self.published.acting = Acting::Off;
-            for key in self.executor.refuse_waiting(&Reason::Stopped {}) {
+            self.stops += 1;
+            for key in self.executor.refuse_waiting(None, &Reason::Stopped {}) {
                 self.tell(&Event::MoveRefused { r#move: key, reason: Reason::Stopped {} });
             }
         }
         self.books.store().switch_acting(acting, by, self.clock.now()).map_err(unavailable)?;
         self.published.acting = acting;
         Ok(())
+    }
+
+    /// Whether acting was switched off after an order was given: then it begins nothing.
+    fn not_stopped_since(&self, stops: u64) -> Result<(), OrderError> {
+        if self.stops == stops {
+            return Ok(());
+        }
+        Err(OrderError::not_allowed(
+            "nothing is begun; give the order again if it still stands:",
+            vec![Reason::Stopped {}],
+        ))
     }
 
     fn set_maintenance(&mut self, name: HostName, on: bool, by: String) -> Result<(), OrderError> {
@@ -454,7 +491,11 @@ impl Core {
             None => None,
             Some(vm) => Some(self.published.snapshot.vm(find_vm(&self.published.snapshot, vm)?).id),
         };
-        let asked = self.executor.abort(wanted, by);
+        let mut asked = self.executor.abort(wanted, by);
+        for key in self.executor.refuse_waiting(wanted, &Reason::Stopped {}) {
+            self.tell(&Event::MoveRefused { r#move: key.clone(), reason: Reason::Stopped {} });
+            asked.push(key);
+        }
         match (asked.is_empty(), vm) {
             (false, _) => Ok(asked),
             (true, Some(vm)) => Err(OrderError::new(Refusal::NotFound, format!("ULM is not moving VM {vm} now"))),
@@ -500,11 +541,17 @@ impl Core {
             let error = "it is not under ULM's care any more".to_owned();
             return self.refuse(key, Reason::Unreachable { host: gone.clone(), error });
         };
-        self.ours.insert(key.vm);
-        let phase = if how == How::Begin { Phase::Waiting } else { Phase::Intended };
-        let Some(begin) = self.executor.begin(key.clone(), because, phase, since) else {
+        let Some(begin) = self.executor.begin(key.clone(), because.clone(), Phase::Intended, since) else {
             return self.refuse(key, Reason::Moving {});
         };
+        if how == How::Begin {
+            let intended = Event::MoveIntended { r#move: key.clone(), because };
+            if let Err(error) = self.books.write(since, &intended) {
+                self.troubles.insert("ledger", format!("nothing is begun: {error}"));
+                self.executor.forget(key);
+                return self.refuse(key, Reason::LedgerUnwritable { error });
+            }
+        }
         let limits = MoveLimits {
             deadline: self.policy.limits.deadline,
             bandwidth: self.policy.limits.bandwidth,
@@ -548,13 +595,9 @@ impl Core {
         match end {
             End::Ended(Outcome::Moved) => tracing::info!(%key, "moved"),
             End::Ended(outcome) => tracing::warn!(%key, %outcome, "the move ended otherwise"),
-            End::Refused(reason) => {
-                tracing::warn!(%key, %reason, "the move was not begun");
-                if let Reason::LedgerUnwritable { error } = reason {
-                    self.troubles.insert("ledger", format!("nothing is begun: {error}"));
-                }
-            }
+            End::Refused(reason) => tracing::warn!(%key, %reason, "the move was not begun"),
         }
+        self.brought[0].insert(key.vm);
         ends
     }
 
@@ -567,22 +610,24 @@ impl Core {
 
     /// Tells the ledger of VMs that are on another host than in the last round, by no move of ours.
     fn note_arrivals(&mut self, snapshot: &Snapshot) {
-        let before = self.published.snapshot.clone();
-        if self.published.round.is_none() {
-            // What is there when ULM first looks has been there for nobody knows how long.
-            return;
-        }
-        for vm in snapshot.vms.iter().filter(|vm| !self.ours.contains(&vm.id)) {
-            let host = &snapshot.host(vm.host).name;
-            let from = before.find_vm(vm.id).map(|ix| before.host(before.vm(ix).host).name.clone());
-            let new_here = before.find_host(host).is_some() && from.as_ref() != Some(host);
-            if new_here {
-                let (vm, vm_name, host) = (vm.id, vm.name.clone(), host.clone());
-                self.tell(&Event::Arrived { vm, vm_name, host, from });
+        let host_of = |vm: &ulm_model::Vm| snapshot.host(vm.host).name.clone();
+        let answers = |host: &&ulm_model::Host| !matches!(host.state, HostState::Unreachable { .. });
+        let now = LastRound {
+            hosts: snapshot.hosts.iter().filter(answers).map(|host| host.name.clone()).collect(),
+            homes: snapshot.vms.iter().map(|vm| (vm.id, host_of(vm))).collect(),
+        };
+        let before = std::mem::replace(&mut self.last_round, now);
+        let open = self.executor.known_moves();
+        let ours = |vm: &VmId| open.contains_key(vm) || self.brought.iter().any(|brought| brought.contains(vm));
+        for vm in snapshot.vms.iter().filter(|vm| !ours(&vm.id)) {
+            let (host, from) = (host_of(vm), before.homes.get(&vm.id).cloned());
+            // What is there when ULM first looks at a host has been there for nobody knows how long.
+            if from.as_ref() != Some(&host) && before.hosts.contains(&host) {
+                self.tell(&Event::Arrived { vm: vm.id, vm_name: vm.name.clone(), host, from });
             }
         }
-        let open = self.executor.known_moves();
-        self.ours.retain(|vm| open.contains_key(vm));
+        let [since, _] = std::mem::take(&mut self.brought);
+        self.brought = [BTreeSet::new(), since];
     }
 
     /// Tells the ledger once of each host that stays overworked, and forgets it when it does not.

@@ -5,7 +5,7 @@
 //! go on. The executor makes no choices: which steps there are and what they wait for, the plan says.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
@@ -128,14 +128,15 @@ impl Executor {
         }
     }
 
-    /// Refuses every step that has not begun; tells which.
-    pub fn refuse_waiting(&mut self, reason: &Reason) -> Vec<MoveKey> {
+    /// Refuses every step that has not begun, or those of one VM; tells which.
+    pub fn refuse_waiting(&mut self, vm: Option<VmId>, reason: &Reason) -> Vec<MoveKey> {
         let mut refused = Vec::new();
         for id in &self.order {
             let run = &self.runs[id];
             for step in &run.plan.steps {
                 let key = key(id, step);
-                if !run.ends.contains_key(&step.id) && !self.is_open(&key) {
+                let wanted = vm.is_none_or(|vm| vm == key.vm);
+                if wanted && !run.ends.contains_key(&step.id) && !self.is_open(&key) {
                     refused.push(key);
                 }
             }
@@ -158,9 +159,14 @@ impl Executor {
         Some(Begin { track, abort: asked })
     }
 
+    /// Closes a move that was opened and then not begun.
+    pub fn forget(&mut self, key: &MoveKey) {
+        self.open.remove(&key.vm);
+    }
+
     /// Runs an opened move in the background; its end arrives on the channel.
     pub fn run(&mut self, act: Act, how: How) {
-        let key = act.track.lock().expect("no holder of a track panics").key.clone();
+        let key = act.track.lock().unwrap_or_else(PoisonError::into_inner).key.clone();
         let done = self.done.clone();
         self.acts.spawn(async move {
             let end = match how {
@@ -189,7 +195,7 @@ impl Executor {
         wanted
             .map(|(_, open)| {
                 open.abort.send_replace(Some(by.to_owned()));
-                open.track.lock().expect("no holder of a track panics").key.clone()
+                open.track.lock().unwrap_or_else(PoisonError::into_inner).key.clone()
             })
             .collect()
     }
@@ -250,11 +256,11 @@ impl Executor {
     }
 
     fn tracks(&self) -> impl Iterator<Item = Track> + '_ {
-        self.open.values().map(|open| open.track.lock().expect("no holder of a track panics").clone())
+        self.open.values().map(|open| open.track.lock().unwrap_or_else(PoisonError::into_inner).clone())
     }
 
     fn is_open(&self, key: &MoveKey) -> bool {
-        self.open.get(&key.vm).is_some_and(|open| open.track.lock().expect("no holder of a track panics").key == *key)
+        self.open.get(&key.vm).is_some_and(|open| open.track.lock().unwrap_or_else(PoisonError::into_inner).key == *key)
     }
 }
 
@@ -354,7 +360,7 @@ mod tests {
         let (mut executor, _) = executor(vec![step(0, &[]), step(1, &[])]);
         let (first, because) = executor.ready().remove(0);
         executor.begin(first, because, Phase::Waiting, Time(0)).expect("nothing is open yet");
-        let refused = executor.refuse_waiting(&Reason::Stopped {});
+        let refused = executor.refuse_waiting(None, &Reason::Stopped {});
         assert_eq!(refused.iter().map(|key| key.step.0).collect::<Vec<_>>(), [1]);
         assert!(!executor.has_waiting() && executor.known_moves().len() == 1);
     }

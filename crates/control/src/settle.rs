@@ -59,7 +59,10 @@ pub fn judge(source: &Presence, target: &Presence, error: Option<&str>) -> Look 
     };
     let details = || format!("source says {source:?}, target says {target:?}");
     match (source, target) {
-        (Here { job: MovingOut, .. }, _) | (_, Here { job: MovingIn, .. }) => Look::StillMoving,
+        (Here { job: MovingOut, .. }, _) => Look::StillMoving,
+        // The source has no job any more, or not yet: the target may be clearing its half away.
+        (Here { state: Running, .. }, Here { job: MovingIn, .. }) => Look::Perhaps(stayed()),
+        (_, Here { job: MovingIn, .. }) => Look::StillMoving,
         (Here { state: Broken, .. }, _) => Look::Perhaps(Outcome::Gone { details: details() }),
         (Absent | ShutOff, Here { state: Running | Paused, .. }) => Look::Over(Outcome::Moved),
         (Here { state: Running, .. }, Absent | ShutOff) => Look::Over(stayed()),
@@ -70,11 +73,21 @@ pub fn judge(source: &Presence, target: &Presence, error: Option<&str>) -> Look 
     }
 }
 
+/// How soon a VM that is where it was is believed to stay there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Trust {
+    /// At once: the hypervisor has said that the move is over.
+    AtOnce,
+    /// After several looks: nobody knows whether the hypervisor has the order and has yet to begin.
+    AfterAWhile,
+}
+
 /// Looks until the outcome is sure, however long the hosts need; tells `blind` each time when one cannot be asked.
 ///
 /// Returns `None` as soon as a look finds the move still running: then it is to be watched, not settled.
 pub async fn settle(
     vm: VmId,
+    trust: Trust,
     from: &dyn Driver,
     to: &dyn Driver,
     error: Option<&str>,
@@ -84,7 +97,11 @@ pub async fn settle(
     let mut in_a_row = 0;
     let mut pause = BETWEEN;
     loop {
-        match look(vm, from, to, error).await {
+        let seen = match look(vm, from, to, error).await {
+            Look::Over(outcome @ Outcome::Stayed { .. }) if trust == Trust::AfterAWhile => Look::Perhaps(outcome),
+            seen => seen,
+        };
+        match seen {
             Look::Over(outcome) => return Some(outcome),
             Look::StillMoving => return None,
             Look::Perhaps(outcome) => {
@@ -135,7 +152,7 @@ mod tests {
     fn a_job_that_runs_is_not_settled() {
         let leaving = Presence::Here { state: RunState::Running, job: JobKind::MovingOut };
         assert_eq!(judge(&leaving, &ARRIVING, None), Look::StillMoving);
-        assert_eq!(judge(&RUNS, &ARRIVING, None), Look::StillMoving);
+        assert!(matches!(judge(&RUNS, &ARRIVING, None), Look::Perhaps(Outcome::Stayed { .. })));
     }
 
     #[test]

@@ -308,3 +308,59 @@ async fn a_rule_by_host_tag_holds_and_the_tags_survive_a_restart() {
     cluster.handle.set_tags(&"h2".into(), tags(&[])).await.expect("h2 is known");
     cluster.handle.migrate("small", &"h2".into(), "alice").await.expect("nothing speaks against it any more");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_vm_that_somebody_else_moves_is_told_once_and_one_that_ulm_moves_is_not() {
+    let cluster = Simulated::start(&one_hot_host(), policy()).await;
+    cluster.run_for(Duration::from_secs(60)).await;
+    let accepted = cluster.handle.migrate("small", &"h3".into(), "alice").await.expect("it is allowed");
+    cluster.follow(&accepted).await;
+    let foreign = Fault::ForeignMove { vm: "calm-a".into(), to: "h3".into(), bandwidth: None };
+    cluster.world().inject(foreign).expect("it can be moved");
+    cluster.run_for(Duration::from_secs(300)).await;
+    let arrived: Vec<String> = cluster
+        .events()
+        .iter()
+        .filter(|event| matches!(event, Event::Arrived { .. }))
+        .map(ToString::to_string)
+        .collect();
+    assert_eq!(arrived, ["VM calm-a was moved from h2 to h3 by somebody else"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_move_whose_source_died_can_be_given_up_and_the_host_removed() {
+    let mut slow = policy();
+    slow.limits.bandwidth = Some(ulm_model::BytesPerSecond(50 << 20));
+    let cluster = Simulated::start(&one_hot_host(), slow).await;
+    cluster.run_for(Duration::from_secs(60)).await;
+    let accepted = cluster.handle.migrate("big", &"h3".into(), "alice").await.expect("it is allowed");
+    cluster.run_for(Duration::from_secs(10)).await;
+    let cut = Fault::CutPower { host: "h1".into(), manner: Default::default() };
+    cluster.world().inject(cut).expect("h1 has power");
+    cluster.run_for(Duration::from_secs(300)).await;
+    assert!(!cluster.handle.plan(&accepted.plan.0).expect("it was accepted").is_over(), "nobody knows where it is");
+    assert!(cluster.handle.remove_host(&"h1".into(), "bob").await.is_err(), "a move touches it");
+    cluster.handle.abort(Some("big"), "bob").await.expect("it is open");
+    let plan = cluster.follow(&accepted).await;
+    assert!(matches!(plan.steps[0].outcome, Some(Outcome::Unknown { .. })), "{plan:?}");
+    cluster.handle.remove_host(&"h1".into(), "bob").await.expect("nothing touches it any more");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_order_given_before_disable_begins_nothing_after_it() {
+    let cluster = Simulated::start(&one_hot_host(), policy()).await;
+    cluster.run_for(Duration::from_secs(60)).await;
+    // The target hangs, so the order waits for fresh facts while acting is switched off.
+    let hang = Fault::Hang { host: "h3".into(), for_s: Some(3.0), orders: Orders::Held };
+    cluster.world().inject(hang).expect("h3 answers");
+    let target = "h3".into();
+    let (ordered, off) = tokio::join!(cluster.handle.migrate("small", &target, "alice"), async {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        cluster.handle.set_acting(Acting::Off, "bob").await
+    });
+    off.expect("it can be switched off at any time");
+    let refused = ordered.expect_err("it was given before");
+    assert_eq!(refused.reasons.iter().map(Reason::code).collect::<Vec<_>>(), ["acting.stopped"]);
+    cluster.run_for(Duration::from_secs(60)).await;
+    assert!(cluster.world().moves().is_empty());
+}
