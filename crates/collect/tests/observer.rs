@@ -2,6 +2,7 @@
 
 mod renamed;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -238,4 +239,51 @@ async fn two_names_for_one_machine_are_both_only_watched() {
     let snapshot = bench.rounds(2).await;
     assert!(reasons(&snapshot, &host("h1")).contains(&"data.same_machine"));
     assert!(reasons(&snapshot, &host("h1-again")).contains(&"data.same_machine"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn our_own_move_that_has_ended_unsettled_leaves_the_snapshot_without_a_flaw() {
+    let mut bench = bench();
+    bench.rounds(2).await;
+    let web = bench.vm("web");
+    let since = bench.cluster.clock().now();
+    bench.known.moves.insert(web, KnownMove { from: "h1".into(), to: "h3".into(), since });
+    bench.inject(Fault::ForeignMove { vm: "web".into(), to: "h3".into(), bandwidth: None });
+    let snapshot = bench.rounds(20).await;
+    assert_eq!(snapshot.flaw(), None);
+    assert_eq!(snapshot.in_flight.len(), 1, "it counts until it is settled");
+    assert_eq!(snapshot.host(snapshot.in_flight[0].from).name, HostName::from("h3"), "where it runs");
+    assert!(snapshot.doubts.is_empty(), "{:?}", snapshot.doubts);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_look_at_one_of_two_hosts_after_a_move_is_no_proof_that_the_vm_runs_twice() {
+    let mut bench = bench();
+    bench.rounds(2).await;
+    bench.inject(Fault::ForeignMove { vm: "web".into(), to: "h3".into(), bandwidth: None });
+    tokio::time::sleep(Duration::from_secs(120)).await;
+    let clock = bench.cluster.clock();
+    let only = BTreeSet::from([HostName::from("h2"), HostName::from("h3")]);
+    let snapshot = bench.observer.look_again(&only, &bench.known, || clock.now()).await;
+    assert!(snapshot.doubts.is_empty(), "h1 was not asked, what it said before is old: {:?}", snapshot.doubts);
+    let web = snapshot.vm(snapshot.find_vm(bench.vm("web")).expect("web is seen"));
+    assert_eq!(snapshot.host(web.host).name, HostName::from("h3"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn looks_between_rounds_make_no_samples_of_their_own() {
+    let mut bench = bench();
+    bench.observer.set(Settings { spacing: INTERVAL / 2, ..Settings::default() });
+    bench.rounds(3).await;
+    let only = BTreeSet::from([HostName::from("h1")]);
+    for _ in 0..5 {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        let clock = bench.cluster.clock();
+        bench.observer.look_again(&only, &bench.known, || clock.now()).await;
+    }
+    let snapshot = bench.rounds(1).await;
+    let samples = |host: usize| snapshot.hosts[host].cpu_use.0.len();
+    assert_eq!((samples(0), samples(1)), (3, 3), "h1 was looked at more often and counts like all others");
+    let web = snapshot.vm(snapshot.find_vm(bench.vm("web")).expect("web is seen"));
+    assert_eq!(web.cpu_use.0.len(), 3);
 }
