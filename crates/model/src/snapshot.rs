@@ -5,7 +5,7 @@ use std::io::{self, BufWriter};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::{Host, HostIx, HostName, Reason, Time, Vm, VmId, VmIx};
+use crate::{Host, HostIx, HostName, Reason, Recent, Time, Vm, VmId, VmIx};
 
 /// All hosts and VMs as one round of observation found them, moves in flight and doubts included.
 ///
@@ -92,8 +92,25 @@ impl Snapshot {
         residents
     }
     /// A digest of everything in the snapshot, in hexadecimal: equal snapshots have equal digests.
+    ///
+    /// SHA-256 of the JSON of every part but the figures, of which there are by far the most: each window of figures is folded
+    /// into 128 bits first. At 30,000 VMs that takes a quarter of the time that the whole text would.
     pub fn digest(&self) -> String {
-        digest(self)
+        hashed(|out| {
+            write(out, &self.taken_at);
+            for host in &self.hosts {
+                write(out, &(&host.name, &host.state, host.cpu, host.memory, &host.platform));
+                write(out, &(Vec::from_iter(&host.cpu_verdicts), &host.networks, &host.storage, &host.tags));
+                write(out, &[folded(&host.cpu_use, |v| v.0), folded(&host.memory_use, |v| v.0)]);
+            }
+            for vm in &self.vms {
+                write(out, &(vm.id, &vm.name, vm.host, vm.state, vm.vcpus, vm.memory, vm.network, vm.disk));
+                write(out, &(&vm.needs, &vm.fixtures, &vm.tags));
+                let contention = folded(&vm.contention, |v| u64::from(v.0));
+                write(out, &[folded(&vm.cpu_use, |v| v.0), folded(&vm.memory_use, |v| v.0), contention]);
+            }
+            write(out, &(&self.in_flight, &self.doubts));
+        })
     }
     /// What is wrong with the shape, if anything: order, uniqueness, indices. A snapshot from a file may have any shape.
     pub fn flaw(&self) -> Option<String> {
@@ -154,10 +171,31 @@ fn order<T>(items: &mut Vec<T>, by: impl Fn(&T, &T) -> std::cmp::Ordering) -> Ve
 ///
 /// The form is hashed as it is written: that of a large snapshot is some hundred megabytes and is never held as a whole.
 pub(crate) fn digest(value: &impl Serialize) -> String {
+    hashed(|out| write(out, value))
+}
+
+type Out = BufWriter<Hashing>;
+
+/// SHA-256 of what is written, in hexadecimal.
+fn hashed(writing: impl FnOnce(&mut Out)) -> String {
     let mut out = BufWriter::with_capacity(1 << 16, Hashing(Sha256::new()));
-    serde_json::to_writer(&mut out, value).expect("the model's types always have a JSON form");
+    writing(&mut out);
     let Ok(Hashing(hash)) = out.into_inner() else { unreachable!("hashing never fails") };
     hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn write(out: &mut Out, value: &impl Serialize) {
+    serde_json::to_writer(out, value).expect("the model's types always have a JSON form");
+}
+
+/// A window of figures in 128 bits, by multiplying and turning: order, values and times all count.
+fn folded<T: Copy>(window: &Recent<T>, number: impl Fn(T) -> u64) -> [u64; 2] {
+    let (mut a, mut b) = (0x9e37_79b9_7f4a_7c15_u64, window.0.len() as u64);
+    for figure in &window.0 {
+        a = (a ^ number(figure.value)).wrapping_mul(0xbf58_476d_1ce4_e5b9).rotate_left(29);
+        b = (b ^ figure.at.0 as u64).wrapping_mul(0x94d0_49bb_1331_11eb).rotate_left(31) ^ a;
+    }
+    [a, b]
 }
 
 struct Hashing(Sha256);
@@ -177,11 +215,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_digest_is_that_of_the_whole_text() {
+    fn the_digest_changes_with_every_figure() {
+        let window = |figures: &[(u64, i64)]| {
+            Recent(
+                figures.iter().map(|&(value, at)| crate::Figure { value: crate::Bytes(value), at: Time(at) }).collect(),
+            )
+        };
+        let of = |figures: &[(u64, i64)]| folded(&window(figures), |v: crate::Bytes| v.0);
+        let base = of(&[(1, 10), (2, 20)]);
+        assert_eq!(base, of(&[(1, 10), (2, 20)]));
+        for other in
+            [&[(1, 10), (3, 20)][..], &[(1, 10), (2, 21)], &[(2, 10), (1, 20)], &[(1, 10)], &[(1, 10), (2, 20), (0, 0)]]
+        {
+            assert_ne!(base, of(other), "{other:?}");
+        }
         let snapshot = Snapshot { taken_at: Time(5), ..Snapshot::default() };
-        let text = serde_json::to_vec(&snapshot).unwrap();
-        let whole: String = Sha256::digest(&text).iter().map(|byte| format!("{byte:02x}")).collect();
-        assert_eq!(snapshot.digest(), whole);
+        assert_ne!(snapshot.digest(), Snapshot::default().digest());
+        assert_eq!(snapshot.digest(), snapshot.clone().digest());
     }
 
     #[test]
