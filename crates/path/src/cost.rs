@@ -15,6 +15,11 @@ pub trait MoveCost: Sync {
     fn by_vm_alone(&self) -> bool {
         false
     }
+    /// A cost that no move of the VM undercuts; the closer the better, for bounds and search. When [`MoveCost::by_vm_alone`]: the cost.
+    fn least(&self, task: &Task, vm: u32) -> u64 {
+        let _ = (task, vm);
+        0
+    }
 }
 
 /// The bytes that a move copies (at least 1): the default.
@@ -28,6 +33,9 @@ impl MoveCost for ByBytes {
     fn by_vm_alone(&self) -> bool {
         true
     }
+    fn least(&self, task: &Task, vm: u32) -> u64 {
+        self.cost(task, vm, 0, 0)
+    }
 }
 
 /// The time that a move is forecast to take, in milliseconds (at least 1).
@@ -37,6 +45,9 @@ pub struct BySeconds;
 impl MoveCost for BySeconds {
     fn cost(&self, task: &Task, vm: u32, from: u32, to: u32) -> u64 {
         duration_ms(&task.vms[vm as usize], rate(task, from, to)).max(1)
+    }
+    fn least(&self, task: &Task, vm: u32) -> u64 {
+        duration_ms(&task.vms[vm as usize], STREAM).max(1)
     }
 }
 

@@ -2,9 +2,12 @@
 
 mod budget;
 mod cost;
+mod problem;
+mod rule;
 
 pub use budget::{Alone, Budget, Progress, Watch};
 pub use cost::{ByBytes, BySeconds, MoveCost};
+pub use rule::{Nature, Rule, Scope};
 
 use ulm_model::{Answer, Task};
 
