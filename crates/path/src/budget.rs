@@ -44,3 +44,62 @@ impl Watch for Alone {
         None
     }
 }
+
+/// The budget while it is spent.
+pub(crate) struct Purse<'w> {
+    budget: Budget,
+    watch: &'w dyn Watch,
+    /// What the search does now.
+    pub stage: &'static str,
+    /// VMs that are not at their hosts of B yet.
+    pub left: usize,
+    /// States that were expanded.
+    pub explored: u64,
+    /// Why nothing more may be spent.
+    pub stopped: Option<Stopped>,
+}
+
+/// The watch is called once for so much work.
+const LOOK_EVERY: u64 = 1024;
+
+impl<'w> Purse<'w> {
+    /// A full one.
+    pub fn new(budget: Budget, watch: &'w dyn Watch) -> Self {
+        Purse { budget, watch, stage: "looking", left: 0, explored: 0, stopped: None }
+    }
+
+    /// Pays for some expansions while so much memory is taken; false: it is not allowed any more.
+    pub fn pay(&mut self, expansions: u64, bytes: u64) -> bool {
+        if self.stopped.is_some_and(|why| why != Stopped::Memory) {
+            return false;
+        }
+        if bytes > self.budget.bytes {
+            self.stopped = Some(Stopped::Memory);
+            return false;
+        }
+        if self.explored + expansions > self.budget.expansions {
+            self.stopped = Some(Stopped::Expansions);
+            return false;
+        }
+        let before = self.explored / LOOK_EVERY;
+        self.explored += expansions;
+        if self.explored / LOOK_EVERY != before {
+            self.look();
+        }
+        !self.is_over()
+    }
+
+    /// Asks whoever watches; whether the search is to end.
+    pub fn look(&mut self) -> bool {
+        let progress = Progress { stage: self.stage, left: self.left, explored: self.explored };
+        if !self.is_over() && let Some(why) = self.watch.look(progress) {
+            self.stopped = Some(why);
+        }
+        self.is_over()
+    }
+
+    /// Whether nothing more may be done at all.
+    pub fn is_over(&self) -> bool {
+        self.stopped.is_some_and(|why| why != Stopped::Memory)
+    }
+}

@@ -67,6 +67,14 @@ pub(crate) struct Counter {
     pub room: Vec<i64>,
 }
 
+impl Counter {
+    /// Whether each of its domains is one host.
+    pub fn is_by_host(&self) -> bool {
+        let mut seen = vec![false; self.room.len()];
+        self.domain.iter().filter(|d| **d != NONE).all(|d| !std::mem::replace(&mut seen[*d as usize], true))
+    }
+}
+
 /// Where items may go.
 pub(crate) struct Gate {
     /// Hosts that may be entered.
@@ -256,7 +264,7 @@ impl<'t> Problem<'t> {
     }
 
     /// Whether two items can stand in for each other: equal in everything that decides what moves are sane, and with equal goals.
-    /// Compared by this key.
+    /// Compared by this key. Groups, and items whose moves cost by source and target, have kinds of their own.
     pub fn kind_of(&self, item: u32) -> ItemKind<'_> {
         let one = &self.items[item as usize];
         let enter = &self.gates[one.gate as usize].enter;
@@ -268,10 +276,9 @@ impl<'t> Problem<'t> {
             own,
             gate: one.gate,
             least: one.least,
-            by_vm: if self.cost.by_vm_alone() { NONE } else { item },
+            alone: if self.cost.by_vm_alone() && one.vms.len() == 1 { NONE } else { item },
             size: self.size(item),
             counted: &one.counted,
-            vms: one.vms.len(),
             extra: keys.collect(),
         }
     }
@@ -284,10 +291,9 @@ pub(crate) struct ItemKind<'p> {
     own: u32,
     gate: u32,
     least: u64,
-    by_vm: u32,
+    alone: u32,
     size: &'p [i64],
     counted: &'p [(u32, i64)],
-    vms: usize,
     extra: Vec<u64>,
 }
 
