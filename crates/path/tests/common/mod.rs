@@ -158,6 +158,20 @@ pub fn tight_task(seed: u64) -> Task {
     }
 }
 
+/// Too large for the truth: 8 to 30 hosts, some five VMs on each.
+pub fn large_task(seed: u64) -> Task {
+    let mut dice = Dice::new(seed ^ 0x006c_6172_6765);
+    loop {
+        let hosts = 8 + dice.below(23);
+        let vms = hosts * 5 + dice.below(hosts);
+        let mut draft = Draft::of_shape(&mut dice, (hosts, vms));
+        draft.fill = dice.between(70, 97);
+        if let Some(task) = draft.finish(&mut dice) {
+            return task;
+        }
+    }
+}
+
 /// What is decided before VMs are placed.
 struct Draft {
     plain: bool,
@@ -168,7 +182,11 @@ struct Draft {
 
 impl Draft {
     fn roll(dice: &mut Dice) -> Draft {
-        let (hosts, vms) = if dice.percent(20) { *dice.pick(&LARGE_SHAPES) } else { *dice.pick(&SHAPES) };
+        let shape = if dice.percent(20) { *dice.pick(&LARGE_SHAPES) } else { *dice.pick(&SHAPES) };
+        Draft::of_shape(dice, shape)
+    }
+
+    fn of_shape(dice: &mut Dice, (hosts, vms): (usize, usize)) -> Draft {
         let plain = dice.percent(30);
         let resources = *dice.pick(&[1, 1, 1, 2, 2, 3, 4]);
         let flavours = dice.percent(40);
@@ -407,16 +425,12 @@ impl Draft {
             let mut free: Vec<Vec<u64>> = task.hosts.iter().map(|host| host.capacity.clone()).collect();
             let mut at = vec![usize::MAX; task.vms.len()];
             let mut take = |free: &mut Vec<Vec<u64>>, group: &[usize], host: usize| {
-                for r in 0..task.resources.len() {
-                    let asked: u64 = group.iter().map(|vm| task.vms[*vm].size[r]).sum();
-                    if free[host][r] < asked {
-                        return false;
-                    }
+                let asked = |r: usize| group.iter().map(|vm| task.vms[*vm].size[r]).sum::<u64>();
+                if (0..task.resources.len()).any(|r| free[host][r] < asked(r)) {
+                    return false;
                 }
                 for vm in group {
-                    for r in 0..task.resources.len() {
-                        free[host][r] -= task.vms[*vm].size[r];
-                    }
+                    free[host].iter_mut().zip(&task.vms[*vm].size).for_each(|(free, size)| *free -= size);
                     at[*vm] = host;
                 }
                 true
