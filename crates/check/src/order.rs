@@ -1,129 +1,153 @@
 //! Which step waits for which, through others too.
+//!
+//! A whole matrix of steps by steps would be too large for long routes. [`Order::waits`] answers many questions at once instead:
+//! it takes the steps that are asked for, 1024 at a time, and hands the set of those that a step waits for from step to step.
 
-use ulm_model::Plan;
-
-use crate::Fault;
-
-/// The partial order of a plan's steps, by their places in the plan.
+/// The partial order of steps. Every step waits only for earlier ones.
 pub(crate) struct Order {
-    /// `before[a][b]`: step `b` must have ended well before step `a` begins.
-    before: Vec<Vec<bool>>,
+    /// Where each step's list begins in `list`; one more at the end.
+    begins: Vec<usize>,
+    /// The steps that are waited for directly, each step's in ascending order.
+    list: Vec<u32>,
 }
 
+/// So many awaited steps are followed at a time.
+const AT_A_TIME: usize = 1024;
+
 impl Order {
-    pub fn of(plan: &Plan) -> Result<Self, Fault> {
-        let count = plan.steps.len();
-        let mut before = vec![vec![false; count]; count];
-        for (i, step) in plan.steps.iter().enumerate() {
-            if plan.steps[..i].iter().any(|other| other.id == step.id) {
-                return Err(Fault::StepTwice { step: step.id });
-            }
-            for awaited in &step.after {
-                let place = plan.steps.iter().position(|other| other.id == *awaited);
-                let place = place.ok_or(Fault::UnknownStep { step: step.id, missing: *awaited })?;
-                before[i][place] = true;
-            }
+    /// From the steps that each step waits for directly. All of them must be earlier than itself.
+    pub fn new<'s>(after: impl Iterator<Item = &'s [u32]>) -> Self {
+        let (mut begins, mut list) = (vec![0], Vec::new());
+        for (step, awaited) in after.enumerate() {
+            debug_assert!(awaited.iter().all(|earlier| (*earlier as usize) < step));
+            let begin = list.len();
+            list.extend_from_slice(awaited);
+            list[begin..].sort_unstable();
+            begins.push(list.len());
         }
-        // Warshall: whoever waits for `via` waits for all that `via` waits for.
-        for via in 0..count {
-            let behind = before[via].clone();
-            for waits in before.iter_mut().filter(|waits| waits[via]) {
-                for (b, also) in behind.iter().enumerate() {
-                    waits[b] |= also;
+        Order { begins, list }
+    }
+
+    /// How many steps there are.
+    pub fn len(&self) -> usize {
+        self.begins.len() - 1
+    }
+
+    /// What a step waits for directly.
+    pub fn after(&self, step: u32) -> &[u32] {
+        &self.list[self.begins[step as usize]..self.begins[step as usize + 1]]
+    }
+
+    /// For each pair whether the first step waits for the second one, directly or through others.
+    pub fn waits(&self, pairs: &[(u32, u32)]) -> Vec<bool> {
+        let mut answers: Vec<bool> =
+            pairs.iter().map(|(later, earlier)| self.after(*later).binary_search(earlier).is_ok()).collect();
+        // Still open, by the step that is waited for.
+        let open = |i: &usize| !answers[*i] && pairs[*i].1 < pairs[*i].0;
+        let mut open: Vec<usize> = (0..pairs.len()).filter(open).collect();
+        open.sort_unstable_by_key(|i| pairs[*i].1);
+        let mut rest = &open[..];
+        while let Some(first) = rest.first() {
+            let mut awaited = vec![pairs[*first].1];
+            let mut end = 0;
+            for i in rest {
+                let earlier = pairs[*i].1;
+                if *awaited.last().unwrap_or(&earlier) != earlier {
+                    if awaited.len() == AT_A_TIME {
+                        break;
+                    }
+                    awaited.push(earlier);
+                }
+                end += 1;
+            }
+            let (now, later) = rest.split_at(end);
+            self.follow(&awaited, now, pairs, &mut answers);
+            rest = later;
+        }
+        answers
+    }
+
+    /// Answers those pairs that ask for the `awaited` steps, which ascend.
+    fn follow(&self, awaited: &[u32], asked: &[usize], pairs: &[(u32, u32)], answers: &mut [bool]) {
+        let (Some(low), Some(high)) = (awaited.first(), asked.iter().map(|i| pairs[*i].0).max()) else { return };
+        let (low, words) = (*low, awaited.len().div_ceil(64));
+        let steps = (high - low) as usize + 1;
+        let mut column = vec![None; steps];
+        for (c, earlier) in awaited.iter().enumerate() {
+            column[(*earlier - low) as usize] = Some(c);
+        }
+        // For each step from `low` on the awaited ones that it waits for, as bits; and whether there are any.
+        let mut rows = vec![0u64; steps * words];
+        let mut any = vec![false; steps];
+        for step in 0..steps {
+            let (before, own) = rows.split_at_mut(step * words);
+            for earlier in self.after(low + step as u32) {
+                let Some(e) = earlier.checked_sub(low).map(|e| e as usize) else { continue };
+                if any[e] {
+                    any[step] = true;
+                    for (mine, theirs) in own[..words].iter_mut().zip(&before[e * words..(e + 1) * words]) {
+                        *mine |= theirs;
+                    }
+                }
+                if let Some(c) = column[e] {
+                    any[step] = true;
+                    own[c / 64] |= 1 << (c % 64);
                 }
             }
         }
-        match (0..count).find(|i| before[*i][*i]) {
-            Some(i) => Err(Fault::Cyclic { step: plan.steps[i].id }),
-            None => Ok(Order { before }),
-        }
-    }
-
-    /// Whether step `a` waits for step `b`.
-    pub fn waits_for(&self, a: usize, b: usize) -> bool {
-        self.before[a][b]
-    }
-
-    /// The most of these steps that could run at the same time: the largest set in which none waits for another.
-    ///
-    /// By Dilworth's theorem that is their number less the largest matching between steps and steps that they wait for.
-    pub fn most_at_once(&self, steps: &[usize]) -> usize {
-        let mut taken: Vec<Option<usize>> = vec![None; steps.len()];
-        let matched =
-            (0..steps.len()).filter(|a| self.matches(steps, *a, &mut taken, &mut vec![false; steps.len()])).count();
-        steps.len() - matched
-    }
-
-    /// Finds a partner for `a`, if need be by sending another one to look for a new partner (Kuhn).
-    fn matches(&self, steps: &[usize], a: usize, taken: &mut [Option<usize>], seen: &mut [bool]) -> bool {
-        for b in 0..steps.len() {
-            if self.before[steps[a]][steps[b]] && !seen[b] {
-                seen[b] = true;
-                if taken[b].is_none_or(|other| self.matches(steps, other, taken, seen)) {
-                    taken[b] = Some(a);
-                    return true;
-                }
+        for i in asked {
+            let (later, earlier) = pairs[*i];
+            if let Some(c) = column[(earlier - low) as usize] {
+                answers[*i] = rows[(later - low) as usize * words + c / 64] >> (c % 64) & 1 == 1;
             }
         }
-        false
     }
 }
 
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
-    use ulm_model::{Action, Reason, Step, StepId, Time, VmId};
 
     use super::*;
 
-    fn plan(after: &[Vec<usize>]) -> Plan {
-        let step = |(i, after): (usize, &Vec<usize>)| Step {
-            id: StepId(i as u32),
-            action: Action::Move {
-                vm: VmId(uuid::Uuid::from_u128(i as u128)),
-                vm_name: String::new(),
-                from: "a".into(),
-                to: "b".into(),
-            },
-            after: after.iter().map(|s| StepId(*s as u32)).collect(),
-            because: Reason::Calm {},
-        };
-        Plan {
-            parent: String::new(),
-            made_at: Time(0),
-            expires_at: Time(1),
-            steps: after.iter().enumerate().map(step).collect(),
-        }
-    }
-
-    #[test]
-    fn steps_that_wait_for_each_other_are_found() {
-        assert!(matches!(Order::of(&plan(&[vec![2], vec![0], vec![1]])), Err(Fault::Cyclic { .. })));
-        assert!(matches!(Order::of(&plan(&[vec![0]])), Err(Fault::Cyclic { .. })));
-        assert!(matches!(Order::of(&plan(&[vec![7]])), Err(Fault::UnknownStep { .. })));
-    }
-
     #[test]
     fn waiting_reaches_through_others() {
-        let order = Order::of(&plan(&[vec![], vec![0], vec![1]])).unwrap();
-        assert!(order.waits_for(2, 0) && !order.waits_for(0, 2));
-        assert_eq!(order.most_at_once(&[0, 1, 2]), 1);
-        assert_eq!(order.most_at_once(&[0]), 1);
-        assert_eq!(order.most_at_once(&[]), 0);
+        let after = [vec![], vec![0], vec![1], vec![]];
+        let order = Order::new(after.iter().map(Vec::as_slice));
+        assert_eq!(order.waits(&[(2, 0), (0, 2), (3, 0), (2, 1), (1, 1)]), [true, false, false, true, false]);
+        assert_eq!(order.waits(&[]), [false; 0]);
     }
 
     proptest! {
         #[test]
-        fn the_most_at_once_is_the_largest_set_without_waiting(edges in proptest::collection::vec(any::<bool>(), 28)) {
+        fn waiting_is_the_transitive_closure(edges in proptest::collection::vec(0u8..8, 40 * 39 / 2)) {
             let mut edge = edges.into_iter();
-            let after: Vec<Vec<usize>> = (0..8).map(|a| (0..a).filter(|_| edge.next().unwrap_or(false)).collect()).collect();
-            let order = Order::of(&plan(&after)).unwrap();
-            let all: Vec<usize> = (0..8).collect();
-            let free = |set: u32| all.iter().all(|a| all.iter().all(|b| {
-                set >> a & 1 == 0 || set >> b & 1 == 0 || !order.waits_for(*a, *b)
-            }));
-            let most = (0u32..256).filter(|set| free(*set)).map(u32::count_ones).max().unwrap();
-            prop_assert_eq!(order.most_at_once(&all), most as usize);
+            let after: Vec<Vec<u32>> =
+                (0..40).map(|a| (0..a).filter(|_| edge.next() == Some(0)).collect()).collect();
+            let order = Order::new(after.iter().map(Vec::as_slice));
+            let mut plain = vec![[false; 40]; 40];
+            for step in 0..40 {
+                for earlier in &after[step] {
+                    let theirs = plain[*earlier as usize];
+                    (0..40).for_each(|i| plain[step][i] |= theirs[i]);
+                    plain[step][*earlier as usize] = true;
+                }
+            }
+            let pairs: Vec<(u32, u32)> = (0..40).flat_map(|a| (0..40).map(move |b| (a, b))).collect();
+            for (pair, answer) in pairs.iter().zip(order.waits(&pairs)) {
+                prop_assert_eq!(answer, plain[pair.0 as usize][pair.1 as usize], "{:?}", pair);
+            }
+        }
+    }
+
+    #[test]
+    fn more_awaited_steps_than_are_followed_at_a_time() {
+        // Two chains, even and odd.
+        let after: Vec<Vec<u32>> = (0..3000u32).map(|i| i.checked_sub(2).into_iter().collect()).collect();
+        let order = Order::new(after.iter().map(Vec::as_slice));
+        let pairs: Vec<(u32, u32)> = (0..2999).flat_map(|earlier| [(2999, earlier), (2998, earlier)]).collect();
+        for (pair, answer) in pairs.iter().zip(order.waits(&pairs)) {
+            assert_eq!(answer, pair.1 < pair.0 && pair.0 % 2 == pair.1 % 2, "{pair:?}");
         }
     }
 }

@@ -1,14 +1,32 @@
 //! The meaning of the rules once more, from the names up and in the plainest way.
 
+use std::collections::HashSet;
+
 use ulm_model::{
-    Bytes, CpuVerdict, Host, HostSelector, HostState, Reason, Rule, RuleKind, Scope, Vm, VmSelector, VmState,
+    CpuVerdict, Host, HostSelector, HostState, Reason, Rule, RuleKind, Scope, Vm, VmIx, VmSelector, VmState,
 };
 
-use crate::order::Order;
-use crate::{Fault, Grounds, Resolved, breaks};
+use super::{Fault, Grounds, Resolved, breaks};
 
-/// All that does not depend on what else is on the target.
-pub(crate) fn may_go(step: &Resolved<'_>, grounds: &Grounds<'_>) -> Result<(), Fault> {
+/// Judges what does not depend on what else is on the target.
+pub(super) struct Judge<'g> {
+    grounds: &'g Grounds<'g>,
+    /// VMs that move already.
+    moving: HashSet<VmIx>,
+}
+
+impl<'g> Judge<'g> {
+    pub fn new(grounds: &'g Grounds<'g>) -> Self {
+        Judge { grounds, moving: grounds.snapshot.in_flight.iter().map(|flight| flight.vm).collect() }
+    }
+
+    /// Whether the step's VM may go where it brings it.
+    pub fn may_go(&self, step: &Resolved<'_>) -> Result<(), Fault> {
+        may_go(step, self.moving.contains(&step.vm), self.grounds)
+    }
+}
+
+fn may_go(step: &Resolved<'_>, moving: bool, grounds: &Grounds<'_>) -> Result<(), Fault> {
     let snapshot = grounds.snapshot;
     let vm = &snapshot.vms[step.vm.at()];
     let (from, to) = (&snapshot.hosts[step.from.at()], &snapshot.hosts[step.to.at()]);
@@ -37,7 +55,7 @@ pub(crate) fn may_go(step: &Resolved<'_>, grounds: &Grounds<'_>) -> Result<(), F
     if vm.state != VmState::Running && vm.state != VmState::Paused {
         return refuse(Reason::NotRunning {});
     }
-    if snapshot.in_flight.iter().any(|flight| flight.vm == step.vm) {
+    if moving {
         return refuse(Reason::Moving {});
     }
     if let Some(fixture) = vm.fixtures.first() {
@@ -124,60 +142,6 @@ fn fits(pattern: &str, word: &str) -> bool {
         reached = next;
     }
     reached[word.len()]
-}
-
-/// Whether the target has room for the `i`-th step's VM in the worst state in which the step can be.
-pub(crate) fn has_room(i: usize, steps: &[Resolved<'_>], order: &Order, grounds: &Grounds<'_>) -> Result<(), Fault> {
-    let (step, snapshot, capacity) = (&steps[i], grounds.snapshot, &grounds.rulebook.capacity);
-    let host = &snapshot.hosts[step.to.at()];
-    let me = &snapshot.vms[step.vm.at()];
-
-    // Who may be there beside the VM itself, and who of them is still arriving.
-    let (mut there, mut arriving): (Vec<&Vm>, Vec<&Vm>) = (Vec::new(), Vec::new());
-    for (v, vm) in snapshot.vms.iter().enumerate().filter(|(_, vm)| vm.host == step.to) {
-        let gone = steps.iter().enumerate().any(|(j, leaving)| leaving.vm.at() == v && order.waits_for(i, j));
-        if !gone {
-            there.push(vm);
-        }
-    }
-    for flight in snapshot.in_flight.iter().filter(|flight| flight.to == Some(step.to)) {
-        arriving.push(&snapshot.vms[flight.vm.at()]);
-    }
-    for (j, other) in steps.iter().enumerate().filter(|(_, other)| other.to == step.to) {
-        if j != i && !order.waits_for(j, i) {
-            arriving.push(&snapshot.vms[other.vm.at()]);
-        }
-    }
-
-    let promised: u128 = there.iter().chain(&arriving).map(|vm| u128::from(vm.memory.0)).sum();
-    let limit = u128::from(host.memory.0.saturating_sub(capacity.memory_reserve.0))
-        * u128::from(capacity.memory_overcommit.0)
-        / 10_000;
-    if promised + u128::from(me.memory.0) > limit {
-        let free = Bytes(u64::try_from(limit.saturating_sub(promised)).unwrap_or(u64::MAX));
-        let reason = Reason::MemoryShort { host: host.name.clone(), needed: me.memory, free };
-        return Err(breaks(step, grounds, reason));
-    }
-
-    let vcpus: u128 = there.iter().chain(&arriving).map(|vm| u128::from(vm.vcpus)).sum::<u128>() + u128::from(me.vcpus);
-    let limit = u128::from(host.cpu.0) * u128::from(capacity.cpu_overcommit.0) / 10_000 / 1000;
-    if vcpus > limit {
-        let (vcpus, limit) = (vcpus as u64, limit as u64);
-        return Err(breaks(step, grounds, Reason::CpuOvercommit { host: host.name.clone(), vcpus, limit }));
-    }
-
-    let Some(used) = host.memory_use.0.last() else {
-        return Err(breaks(step, grounds, Reason::TooFew { of: host.name.0.clone(), have: 0, needed: 1 }));
-    };
-    let holds = |vm: &Vm| vm.memory_use.0.last().map_or(vm.memory, |figure| figure.value).0;
-    let coming: u128 = arriving.iter().map(|vm| u128::from(holds(vm))).sum();
-    let available = u128::from(host.memory.0.saturating_sub(used.value.0));
-    if coming + u128::from(holds(me)) > available {
-        let available = Bytes(u64::try_from(available.saturating_sub(coming)).unwrap_or(u64::MAX));
-        let reason = Reason::MemoryUsed { host: host.name.clone(), needed: Bytes(holds(me)), available };
-        return Err(breaks(step, grounds, reason));
-    }
-    Ok(())
 }
 
 #[cfg(test)]

@@ -85,7 +85,7 @@ pub enum Fault {
         /// The host.
         host: HostName,
     },
-    /// The VM is elsewhere.
+    /// The VM is elsewhere then: where the snapshot or the move before has it.
     #[error("step {step} moves VM {vm} away from {from}, but it is on {really}")]
     WrongSource {
         /// The step.
@@ -105,8 +105,8 @@ pub enum Fault {
         /// The host.
         host: HostName,
     },
-    /// One VM in two steps.
-    #[error("steps {one} and {other} both move VM {vm}")]
+    /// One VM in two steps that do not wait for each other.
+    #[error("steps {one} and {other} both move VM {vm}, and neither waits for the other")]
     VmTwice {
         /// One step.
         one: StepId,
@@ -133,4 +133,11 @@ pub enum Fault {
         /// The rule.
         reason: Reason,
     },
+}
+
+impl Fault {
+    /// Whether there is nothing wrong but that too much runs at once: then waiting helps.
+    pub fn passes(&self) -> bool {
+        matches!(self, Fault::TooManyAtOnce { .. } | Fault::Breaks { reason: Reason::HostBusy { .. }, .. })
+    }
 }
