@@ -15,7 +15,7 @@
 //! let wrong = placement::task(a, b).unwrap_err();
 //! assert_eq!(
 //!     wrong.to_string(),
-//!     "B.json:1:65: there is no host `h3`: did you mean `h1`? Otherwise list it under `hosts` in A",
+//!     "B.json:1:63: there is no host `h3`: did you mean `h1`? Otherwise list it under `hosts` in A",
 //! );
 //! let b = Source { text: r#"{"schema": "ulm.placement/1", "vms": [{"name": "web", "host": "h2"}]}"#, ..b };
 //! assert_eq!(placement::task(a, b).unwrap().vms[0].to, 1);

@@ -1,4 +1,5 @@
 //! The policy file: thresholds, limits, capacity, pins and exclusions. One TOML file, with units in its values.
+//! And what a move costs, as an expression of the administrator's: [`MoveExpression`].
 //!
 //! ```
 //! use ulm_model::Share;
@@ -13,11 +14,13 @@
 //! `example.toml` beside this crate's manifest documents every key and holds the defaults; a test keeps it so.
 //! Every problem of a file is told at once, each with its place, what would be right, and the nearest known key.
 
+mod expression;
 mod policy;
 mod problem;
 mod read;
 mod values;
 
+pub use expression::{ExpressionCost, ExpressionError, MoveExpression};
 pub use policy::{Everywhere, Hotspot, MoveBudget, Observe, Policy};
 pub use problem::{PolicyError, Problem};
 
