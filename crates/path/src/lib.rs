@@ -15,6 +15,7 @@ mod pools;
 mod problem;
 mod rule;
 mod serial;
+mod schedule;
 mod search;
 mod state;
 mod states;
