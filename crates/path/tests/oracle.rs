@@ -82,8 +82,11 @@ fn judge(name: &str, seeds: Range<u64>, make: fn(u64) -> Task, cost: &dyn MoveCo
         worst.0,
         worst.1
     );
-    for (seed, fault) in faults.iter().take(3) {
+    for (seed, fault) in faults.iter().take(2) {
         println!("\nseed {seed}: {fault}\n{}", as_code(&make(*seed)));
+    }
+    for (seed, fault) in faults.iter().take(30) {
+        println!("seed {seed}: {}", fault.lines().next().unwrap_or_default());
     }
     let all: Vec<u64> = faults.iter().map(|(seed, _)| *seed).collect();
     assert!(faults.is_empty(), "{name}: {} answers are wrong, those to the seeds {all:?}", faults.len());

@@ -151,7 +151,7 @@ pub fn tight_task(seed: u64) -> Task {
         if vms < 7 || hosts > 4 {
             continue;
         }
-        (draft.plain, draft.flavours, draft.fill) = (true, false, dice.between(84, 96));
+        (draft.plain, draft.flavours, draft.fill) = (true, false, dice.between(76, 93));
         if let Some(task) = draft.finish(&mut dice) {
             return task;
         }
