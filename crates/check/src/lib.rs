@@ -24,9 +24,13 @@
 //! assert!(check(&plan, &Grounds { now: Time(60_000), ..grounds }).is_err());
 //! ```
 
+mod end;
 mod loads;
 mod network;
 mod order;
 mod plan;
+mod route;
+mod terms;
 
 pub use plan::{Fault, Grounds, Sane, check, check_beginning};
+pub use route::{Arrived, Company, Completeness, Guest, RouteFault, check_route};
