@@ -32,9 +32,9 @@ const NODES: u32 = 400;
 /// Residents of a host that are tried as the ones to go, the most promising first.
 const EVICTED: usize = 8;
 /// Hosts that are looked at for an evicted item, the fullest that have room first.
-const LOOKED_AT: usize = 48;
+const LOOKED_AT: usize = 80;
 /// Of these, so many that take it are compared.
-const COMPARED: usize = 12;
+const COMPARED: usize = 40;
 /// Full hosts on which room is made for an evicted item.
 const DEEPER: usize = 6;
 /// Chains are at most so deep.
@@ -67,6 +67,8 @@ pub(crate) struct Greedy<'p> {
     evicted: Vec<u32>,
     /// Direct moves that fitted when they were entered, the best first.
     ready: BinaryHeap<(i64, Reverse<u32>)>,
+    /// What was parked on each host, by bulk: where much was, others have to wait for it.
+    parked: Vec<i64>,
     /// Chance, for trying again in another way; 0 for none.
     noise: u64,
 }
@@ -78,6 +80,14 @@ struct Chain {
     hosts: Vec<u32>,
     cost: u64,
     nodes: u32,
+}
+
+/// How far a chain was at some point.
+struct Mark {
+    hops: usize,
+    items: usize,
+    hosts: usize,
+    cost: u64,
 }
 
 impl<'p> Greedy<'p> {
@@ -115,6 +125,7 @@ impl<'p> Greedy<'p> {
             is_dirty: vec![false; hosts],
             evicted: vec![0; problem.items.len()],
             ready: BinaryHeap::new(),
+            parked: vec![0; hosts],
             noise,
             state,
         };
@@ -294,7 +305,7 @@ impl<'p> Greedy<'p> {
     /// How much a direct move promises: what it relieves its source of; parked items first.
     fn promise(&self, item: u32) -> i64 {
         let (from, bulk) = (self.state.at[item as usize], self.bulk(item));
-        let parked = if from == self.problem().items[item as usize].home { 0 } else { bulk };
+        let parked = if from == self.problem().items[item as usize].home { 0 } else { -bulk };
         2 * bulk.min(self.lack(from)) + parked + self.varied(u64::from(item), bulk / 4)
     }
 
@@ -356,6 +367,7 @@ impl<'p> Greedy<'p> {
             for hop in chain.hops {
                 if hop.to != self.goal(hop.item) {
                     self.evicted[hop.item as usize] += 1;
+                    self.parked[hop.to as usize] += self.bulk(hop.item);
                 }
                 self.commit(hop);
             }
@@ -402,34 +414,44 @@ impl<'p> Greedy<'p> {
         Some(chain)
     }
 
-    /// Makes room on the host until it admits the item; false: nothing is changed.
+    /// Makes room on the host until it admits the item, as cheaply as is found; false: nothing is changed.
     fn room(&mut self, host: u32, item: u32, depth: u32, chain: &mut Chain) -> bool {
         if self.state.admits(item, host) {
             return true;
         }
         let mut candidates = self.candidates(host, item, chain);
         candidates.truncate(EVICTED);
+        let mark = Mark { hops: chain.hops.len(), items: chain.items.len(), hosts: chain.hosts.len(), cost: chain.cost };
+        let mut best: Option<(u64, Vec<Hop>, Vec<u32>)> = None;
         for (_, other, cost) in candidates {
             if chain.nodes == 0 {
-                return false;
+                break;
             }
             chain.nodes -= 1;
-            let (hops, items, hosts, before) = (chain.hops.len(), chain.items.len(), chain.hosts.len(), chain.cost);
             if let Some(to) = self.somewhere(other, depth, chain) {
                 let hop = self.shift(other, to);
                 chain.hops.push(hop);
                 chain.items.push(other);
                 chain.cost += if to == self.goal(other) { 0 } else { cost };
-                if self.room(host, item, depth, chain) {
-                    return true;
+                let dear = best.as_ref().is_some_and(|(best, _, _)| chain.cost >= *best);
+                if !dear && self.room(host, item, depth, chain) && best.as_ref().is_none_or(|b| chain.cost < b.0) {
+                    best = Some((chain.cost, chain.hops[mark.hops..].to_vec(), chain.hosts[mark.hosts..].to_vec()));
                 }
             }
-            self.unmake_to(chain, hops);
-            chain.items.truncate(items);
-            chain.hosts.truncate(hosts);
-            chain.cost = before;
+            self.unmake_to(chain, mark.hops);
+            chain.items.truncate(mark.items);
+            chain.hosts.truncate(mark.hosts);
+            chain.cost = mark.cost;
         }
-        false
+        let Some((cost, hops, hosts)) = best else { return false };
+        for hop in hops {
+            let again = self.shift(hop.item, hop.to);
+            chain.hops.push(again);
+            chain.items.push(hop.item);
+        }
+        chain.hosts.extend(hosts);
+        chain.cost = cost;
+        true
     }
 
     /// Who could leave the host so that the item gets in: (rank, who, what it costs if it does not go to its goal), the best first.
@@ -537,7 +559,7 @@ impl<'p> Greedy<'p> {
             let harm = self.lack_with(*host, before, |k| size[k]) - before;
             let leftover = self.state.free(*host).iter().zip(size).enumerate();
             let leftover = leftover.map(|(k, (free, size))| self.scaled(k, free - size)).min().unwrap_or(0);
-            let key = (4 * harm + leftover + self.varied(u64::from(*host), leftover / 2), *host);
+            let key = (4 * harm + leftover + self.parked[*host as usize] + self.varied(u64::from(*host), leftover / 2), *host);
             if best.is_none_or(|best| key < best) {
                 best = Some(key);
             }

@@ -14,7 +14,6 @@ mod ladder;
 mod pools;
 mod problem;
 mod rule;
-mod serial;
 mod schedule;
 mod search;
 mod state;
@@ -49,10 +48,10 @@ pub fn path_with(
     let least = bound::least_cost(&state::State::home(&problem));
     let mut purse = Purse::new(*budget, watch);
     match ladder::climb(&problem, &mut purse) {
-        Climbed::There(hops) => Answer::Route(serial::schedule(&problem, &hops, least)),
+        Climbed::There(hops) => Answer::Route(schedule::schedule(&problem, &hops, least)),
         Climbed::Impossible(certificate) => Answer::Impossible { certificate },
         Climbed::Stuck(hops) => {
-            let best = serial::schedule(&problem, &hops, least);
+            let best = schedule::schedule(&problem, &hops, least);
             let at = best.placement(task);
             let left = (0..task.vms.len() as u32).filter(|vm| at[*vm as usize] != task.vms[*vm as usize].to).collect();
             let why = purse.stopped.unwrap_or(Stopped::Expansions);
