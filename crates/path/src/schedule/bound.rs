@@ -10,12 +10,13 @@
 //! Whatever the route, each VM that is to be elsewhere is moved out of its host at least once and into its goal at least once, and
 //! out of (into) each link around the one that is not around the other. Each such move has one of the rates that links have. So
 //! it takes at least the shortest of the durations at rates that the host allows, and of a link at least the smallest of the products
-//! of rate and duration. What must go through the same slots or lane takes its sum, divided by how much that bears at once. A
-//! host that is switched on takes nothing before, one that is switched off is empty before.
+//! of rate and duration. What must go through the same slots or lane takes its sum, divided by how much that bears at once. It
+//! begins no earlier than the first host on the far side is on, and after its end a host on the near side is still to be switched
+//! off, if all there are.
 //!
 //! # Complexity
 //!
-//! O(VMs · (links around their hosts + rates)).
+//! O(VMs · (links around their hosts + rates) + links · hosts).
 
 use ulm_model::{Power, Task};
 
@@ -68,27 +69,71 @@ pub(super) fn makespan_bound(problem: &Problem, ends: &[u32], kept: &[bool]) -> 
             }
         }
     }
-    let mut bound = 0;
-    // What a lane at the door of a single host bears also holds back that host's switching.
-    let mut out_ms: Vec<u64> = (0..out.len()).map(|h| out[h].at_least(task.hosts[h].moves_out)).collect();
-    let mut into_ms: Vec<u64> = (0..into.len()).map(|h| into[h].at_least(task.hosts[h].moves_in)).collect();
-    for (number, link) in task.links.iter().enumerate() {
-        let ms = |way: usize| lanes[number * 2 + way].div_ceil(u128::from(link.rate)) as u64;
-        bound = bound.max(ms(0)).max(ms(1));
-        if let [host] = link.inside[..] {
-            out_ms[host as usize] = out_ms[host as usize].max(ms(0));
-            into_ms[host as usize] = into_ms[host as usize].max(ms(1));
+    let edges = Edges::new(task, kept);
+    let mut bound = edges.switching;
+    for (h, host) in task.hosts.iter().enumerate() {
+        let alone = |other: usize| other == h;
+        let others = |other: usize| other != h;
+        if out[h].sum > 0 {
+            bound = bound.max(edges.around(out[h].at_least(host.moves_out), alone, others));
+        }
+        if into[h].sum > 0 {
+            bound = bound.max(edges.around(into[h].at_least(host.moves_in), others, alone));
         }
     }
-    for (h, host) in task.hosts.iter().enumerate() {
-        let (before, after) = match host.power {
-            Power::SwitchOn { takes_ms } => (takes_ms, 0),
-            Power::SwitchOff { takes_ms } if !kept[h] => (0, takes_ms),
-            _ => (0, 0),
-        };
-        bound = bound.max(before + into_ms[h]).max(out_ms[h] + after);
+    let mut is_inside = vec![false; task.hosts.len()];
+    for (number, link) in task.links.iter().enumerate() {
+        link.inside.iter().for_each(|host| is_inside[*host as usize] = true);
+        let ms = |way: usize| lanes[number * 2 + way].div_ceil(u128::from(link.rate)) as u64;
+        let (inside, outside) = (|host: usize| is_inside[host], |host: usize| !is_inside[host]);
+        if ms(0) > 0 {
+            bound = bound.max(edges.around(ms(0), inside, outside));
+        }
+        if ms(1) > 0 {
+            bound = bound.max(edges.around(ms(1), outside, inside));
+        }
+        link.inside.iter().for_each(|host| is_inside[*host as usize] = false);
     }
     bound
+}
+
+/// What comes before moves to hosts, and after moves from hosts.
+struct Edges {
+    /// Hosts that can be targets, with when they are on; what is on first first.
+    targets: Vec<(u64, usize)>,
+    /// Hosts that can be sources, with how long they take to be switched off; what takes least first.
+    sources: Vec<(u64, usize)>,
+    /// The longest switching.
+    switching: u64,
+}
+
+impl Edges {
+    fn new(task: &Task, kept: &[bool]) -> Edges {
+        let (mut targets, mut sources) = (Vec::new(), Vec::new());
+        for (h, host) in task.hosts.iter().enumerate() {
+            let (before, after) = match host.power {
+                Power::On => (Some(0), 0),
+                Power::Off => continue,
+                Power::SwitchOn { takes_ms } => (Some(takes_ms), 0),
+                // One that keeps VMs after all stays on.
+                Power::SwitchOff { takes_ms } => (None, if kept[h] { 0 } else { takes_ms }),
+            };
+            targets.extend(before.map(|before| (before, h)));
+            sources.push((after, h));
+        }
+        targets.sort_unstable();
+        sources.sort_unstable();
+        let longest = |edges: &[(u64, usize)]| edges.last().map_or(0, |last| last.0);
+        Edges { switching: longest(&targets).max(longest(&sources)), targets, sources }
+    }
+
+    /// When moves are done that take so long in all, each from such a source to such a target.
+    fn around(&self, ms: u64, source: impl Fn(usize) -> bool, target: impl Fn(usize) -> bool) -> u64 {
+        let first = |edges: &[(u64, usize)], is: &dyn Fn(usize) -> bool| {
+            edges.iter().find(|edge| is(edge.1)).map_or(0, |edge| edge.0)
+        };
+        first(&self.targets, &target) + ms + first(&self.sources, &source)
+    }
 }
 
 /// The rates that moves can have.
