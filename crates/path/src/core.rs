@@ -67,18 +67,25 @@ impl<'p> Core<'p> {
 
     /// All items of the list on these hosts, the rest as in `state`. Every item must be on one of the hosts; one whose goal is not
     /// among them may be anywhere at the end.
-    pub fn new(state: &State<'p>, mut items: Vec<u32>, hosts: Vec<u32>) -> Self {
+    pub fn new(state: &State<'p>, items: Vec<u32>, hosts: Vec<u32>) -> Self {
+        let goals: Vec<u32> = items.iter().map(|item| state.problem.items[*item as usize].goal).collect();
+        Core::to(state, items, hosts, &goals)
+    }
+
+    /// As [`Core::new`], but with these hosts as the items' goals.
+    pub fn to(state: &State<'p>, items: Vec<u32>, hosts: Vec<u32>, goals: &[u32]) -> Self {
         let problem = state.problem;
         assert!(hosts.len() <= Self::HOSTS && items.len() < usize::from(u16::MAX), "a core is small");
-        items.sort_by(|a, b| problem.kind_of(*a).cmp(&problem.kind_of(*b)).then(a.cmp(b)));
-        let mut class = Vec::with_capacity(items.len());
-        for (i, item) in items.iter().enumerate() {
-            let same = i > 0 && problem.kind_of(items[i - 1]) == problem.kind_of(*item);
-            class.push(if i == 0 { 0 } else { class[i - 1] + u16::from(!same) });
+        let mut sorted: Vec<_> = items.iter().zip(goals).map(|(i, goal)| (*goal, problem.kind_of(*i), *i)).collect();
+        sorted.sort_unstable();
+        let same = |a: usize, b: usize| (sorted[a].0, &sorted[a].1) == (sorted[b].0, &sorted[b].1);
+        let mut class = vec![0u16; sorted.len()];
+        for i in 1..sorted.len() {
+            class[i] = class[i - 1] + u16::from(!same(i - 1, i));
         }
         let number: BTreeMap<u32, u8> = hosts.iter().enumerate().map(|(n, host)| (*host, n as u8)).collect();
-        let goal = items.iter().map(|item| number.get(&problem.items[*item as usize].goal).copied().unwrap_or(ANYWHERE));
-        let goal = goal.collect();
+        let goal = sorted.iter().map(|(goal, _, _)| number.get(goal).copied().unwrap_or(ANYWHERE)).collect();
+        let items: Vec<u32> = sorted.into_iter().map(|(_, _, item)| item).collect();
         let mut room: Vec<i64> = hosts.iter().flat_map(|host| state.free(*host)).copied().collect();
         let mut counters = state.counters().to_vec();
         for item in &items {

@@ -58,8 +58,8 @@ pub(crate) struct Greedy<'p> {
     by_free: BTreeSet<(i64, u32)>,
     /// The scarcest kind of resource.
     scarce: usize,
-    /// By kind: millionths of a mean host, for comparing kinds; as a factor over 2^20.
-    scale: Vec<i64>,
+    /// By kind what one unit is worth, for comparing kinds: a mean host is worth 2^20.
+    worth: Vec<f64>,
     /// Hosts whose arrivals may have become possible.
     dirty: Vec<u32>,
     is_dirty: Vec<bool>,
@@ -111,7 +111,7 @@ impl<'p> Greedy<'p> {
             }
         }
         let scarce = (0..kinds).min_by_key(|k| free[*k] * 1_000_000 / had[*k]).unwrap_or(0);
-        let scale = had.iter().map(|had| ((hosts as i128) << 40) / had).map(|s| s.clamp(1, 1 << 40) as i64).collect();
+        let worth = had.iter().map(|had| hosts as f64 * f64::from(1 << 20) / *had as f64).collect();
         let mut greedy = Greedy {
             trail: Vec::new(),
             work: 0,
@@ -120,7 +120,7 @@ impl<'p> Greedy<'p> {
             wanted: vec![0; hosts * kinds],
             by_free: BTreeSet::new(),
             scarce,
-            scale,
+            worth,
             dirty: Vec::new(),
             is_dirty: vec![false; hosts],
             evicted: vec![0; problem.items.len()],
@@ -281,9 +281,9 @@ impl<'p> Greedy<'p> {
         !self.dirty.is_empty()
     }
 
-    /// An amount of a kind, comparable between kinds.
+    /// An amount of a kind, comparable between kinds. One multiplication: the same on every machine.
     fn scaled(&self, kind: usize, amount: i64) -> i64 {
-        ((i128::from(amount) * i128::from(self.scale[kind])) >> 20).clamp(-(1 << 60), 1 << 60) as i64
+        ((amount as f64 * self.worth[kind]) as i64).clamp(-(1 << 58), 1 << 58)
     }
 
     /// What the host lacks for its pending arrivals, in its scarcest kind; 0 when it has room for all.
@@ -555,8 +555,13 @@ impl<'p> Greedy<'p> {
             if chain.hosts.contains(host) || !self.state.admits(item, *host) {
                 continue;
             }
-            let before = self.lack(*host);
-            let harm = self.lack_with(*host, before, |k| size[k]) - before;
+            let harm = match self.arrivals[*host as usize].is_empty() {
+                true => 0,
+                false => {
+                    let before = self.lack(*host);
+                    self.lack_with(*host, before, |k| size[k]) - before
+                }
+            };
             let leftover = self.state.free(*host).iter().zip(size).enumerate();
             let leftover = leftover.map(|(k, (free, size))| self.scaled(k, free - size)).min().unwrap_or(0);
             let key = (4 * harm + leftover + self.parked[*host as usize] + self.varied(u64::from(*host), leftover / 2), *host);

@@ -1,12 +1,13 @@
 //! The ladder: what is cheap and settles most comes first, what is dear and settles everything last.
 //!
 //! 1. B itself is looked at ([`crate::ends`]), then what can never move ([`crate::frozen`]): two proofs that cost next to nothing.
-//! 2. Direct moves and chains that make room ([`crate::greedy`]): these settle whole clusters. Sane moves that can be undone lose no
+//! 2. Where all that moves has one shape the fewest moves are known ([`crate::shapes`]).
+//! 3. Direct moves and chains that make room ([`crate::greedy`]): these settle whole clusters. Sane moves that can be undone lose no
 //!    way to B, so nothing is at stake but cost.
-//! 3. Hosts that no VM can leave for each other are separate **pools**. In each pool of a size that can be searched, a cheaper way than
+//! 4. Hosts that no VM can leave for each other are separate **pools**. In each pool of a size that can be searched, a cheaper way than
 //!    the one at hand is looked for; and where there is none at hand, search for any way and exploration of everything take turns
 //!    ([`crate::search`], [`crate::explore`]), each time twice as long: the one is quick where there is a way, the other where there is none.
-//! 4. What is left over in pools that are too large for that is searched for in the neighbourhood of each item ([`crate::focus`]).
+//! 5. What is left over in pools that are too large for that is searched for in the neighbourhood of each item ([`crate::focus`]).
 //!
 //! Completeness: exploration of a pool ends with a way or a proof, given enough budget, and it always begins at A, so moves that
 //! cannot be undone do not matter.
@@ -25,6 +26,7 @@ use crate::improve;
 use crate::pools::{Pool, pools};
 use crate::problem::{Hop, Problem};
 use crate::search::{EXACT, Found, GREEDY, Search, TWICE};
+use crate::shapes::equal_shapes;
 use crate::state::State;
 
 /// A sequence of hops, or what else came of it.
@@ -57,8 +59,11 @@ pub(crate) fn climb(problem: &Problem<'_>, purse: &mut Purse<'_>) -> Climbed {
         }
         fixed.iter_mut().zip(frozen).for_each(|(fixed, frozen)| *fixed |= frozen);
     }
-    purse.stage = "making room";
     let home = State::home(problem);
+    if let Some(hops) = equal_shapes(&home, &fixed) {
+        return Climbed::There(hops);
+    }
+    purse.stage = "making room";
     let mut best = Greedy::run(home.clone(), 0);
     let mut left = best.left();
     purse.pay(best.work / 8, 0);
@@ -75,8 +80,8 @@ pub(crate) fn climb(problem: &Problem<'_>, purse: &mut Purse<'_>) -> Climbed {
             best = again;
         }
     }
-    let mut hops = improve::shortened(&home, best.trail);
     purse.left = left.len();
+    let mut hops = improve::improved(&home, best.trail, purse);
     let mut there = true;
     for pool in pools(problem, &fixed) {
         let mine = |hop: &Hop| pool.has(hop.from);

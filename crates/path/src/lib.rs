@@ -16,6 +16,7 @@ mod problem;
 mod rule;
 mod schedule;
 mod search;
+mod shapes;
 mod state;
 mod states;
 

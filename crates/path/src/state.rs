@@ -47,6 +47,11 @@ impl<'p> State<'p> {
         state
     }
 
+    /// The host of each item, to be changed at will.
+    pub fn clone_places(&self) -> Vec<u32> {
+        self.at.clone()
+    }
+
     /// What each domain of each counter can still give.
     pub fn counters(&self) -> &[Vec<i64>] {
         &self.counters
