@@ -24,6 +24,7 @@
 //! assert!(check(&plan, &Grounds { now: Time(60_000), ..grounds }).is_err());
 //! ```
 
+mod certificate;
 mod end;
 mod loads;
 mod network;
@@ -32,5 +33,6 @@ mod plan;
 mod route;
 mod terms;
 
+pub use certificate::{CertificateFault, MOST_STATES, check_certificate};
 pub use plan::{Fault, Grounds, Sane, check, check_beginning};
 pub use route::{Arrived, Company, Completeness, Guest, RouteFault, check_route};

@@ -198,6 +198,15 @@ impl<'t> Terms<'t> {
         self.gates[vm as usize].iter().find(down).map(|rule| Bar::Rule(*rule))
     }
 
+    /// Whether two VMs ask for the same of all that always holds, and are named by the same rules.
+    pub fn alike(&self, one: u32, other: u32) -> bool {
+        let (one, other) = (one as usize, other as usize);
+        let size = |vm: usize, r: &u32| self.task.vms[vm].size[*r as usize];
+        self.resources.iter().all(|r| size(one, r) == size(other, r))
+            && self.counted[one] == self.counted[other]
+            && self.gates[one] == self.gates[other]
+    }
+
     pub fn vm(&self, vm: u32) -> &str {
         &self.task.vms[vm as usize].name
     }

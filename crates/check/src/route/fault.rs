@@ -231,7 +231,7 @@ pub enum RouteFault {
         /// The link.
         link: String,
         /// Bytes per second.
-        rate: u128,
+        rate: u64,
         /// What it carries.
         limit: u64,
     },
@@ -247,11 +247,11 @@ pub enum RouteFault {
         /// The resource.
         resource: String,
         /// What is asked for in the worst state.
-        reach: u128,
+        reach: u64,
         /// The limit; no worse than A.
-        limit: u128,
+        limit: u64,
         /// Who is there then.
-        company: Company,
+        company: Box<Company>,
     },
     /// A state with too many VMs of a rule in a domain.
     #[error("while step {step} brings {vm} to {host}, rule {rule} can come to {reach} of {limit}: {company}")]
@@ -265,11 +265,11 @@ pub enum RouteFault {
         /// The rule.
         rule: String,
         /// So many in the worst state.
-        reach: u128,
+        reach: u64,
         /// The limit; no worse than A.
-        limit: u128,
+        limit: u64,
         /// Who is there then.
-        company: Company,
+        company: Box<Company>,
     },
     /// The timetable's end is not that of its last step.
     #[error("the route says that it takes {found} ms, but its last step ends at {wanted} ms")]

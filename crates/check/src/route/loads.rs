@@ -51,8 +51,10 @@ fn fault(terms: &Terms<'_>, steps: &[RouteStep], number: usize, counter: &Counte
         unreachable!("only moves bring something")
     };
     let (vm_name, host) = (terms.vm(vm).to_owned(), terms.host(to).to_owned());
-    let (step, reach, limit) = (excess.step, excess.worst, counter.limit);
-    let company = company(terms, steps, number, counter, excess);
+    // Sums of a task are far below 2^64.
+    let small = |amount: u128| u64::try_from(amount).unwrap_or(u64::MAX);
+    let (step, reach, limit) = (excess.step, small(excess.worst), small(counter.limit));
+    let company = Box::new(company(terms, steps, number, counter, excess));
     match terms.counts(number) {
         Counts::Resource { resource, .. } => {
             let resource = terms.resource(resource).to_owned();

@@ -98,7 +98,8 @@ impl Timetable<'_> {
                     (&mut running[link as usize], &task.links[link as usize]);
                 running.begin(content, rate);
                 if running.rate > u128::from(*limit) {
-                    return Some(RouteFault::LinkFull { step, link: name.clone(), rate: running.rate, limit: *limit });
+                    let rate = u64::try_from(running.rate).unwrap_or(u64::MAX);
+                    return Some(RouteFault::LinkFull { step, link: name.clone(), rate, limit: *limit });
                 }
             }
         }

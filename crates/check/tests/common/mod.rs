@@ -141,6 +141,22 @@ impl Dice {
         (Task { resources, hosts, vms, rules, links: vec![] }, route_of(steps))
     }
 
+    /// The same world with another question: where the VMs are to be.
+    pub fn question(&self, goals: &[u32], stays: bool) -> Task {
+        let (mut task, _) = self.cast();
+        for (vm, goal) in task.vms.iter_mut().zip(goals) {
+            vm.to = *goal;
+        }
+        if self.grouped {
+            task.vms[1].to = task.vms[0].to;
+        }
+        if stays {
+            task.vms[4].stays = true;
+            task.vms[4].to = task.vms[4].from;
+        }
+        task
+    }
+
     fn rule((kind, who, rest): &(u8, u8, Vec<u8>)) -> TaskRule {
         let vms: Vec<u32> = (0..VMS as u32).filter(|v| who >> v & 1 == 1).collect();
         let hosts: Vec<u32> = (0..HOSTS as u32).filter(|h| rest[*h as usize] % 3 == 0).collect();
