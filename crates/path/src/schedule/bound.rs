@@ -12,16 +12,17 @@
 //! it takes at least the shortest of the durations at rates that the host allows, and of a link at least the smallest of the products
 //! of rate and duration. What must go through the same slots or lane takes its sum, divided by how much that bears at once. It
 //! begins no earlier than the first host on the far side is on, and after its end a host on the near side is still to be switched
-//! off, if all there are.
+//! off, if all there are. And what moves is there twice, so that no more moves at once than is free (`double_bound`).
 //!
 //! # Complexity
 //!
 //! O(VMs · (links around their hosts + rates) + links · hosts).
 
-use ulm_model::{Power, Task};
+use ulm_model::{Holds, Power, Task, TaskHost};
 
+use super::jobs::LONGEST;
 use crate::cost::{STREAM, duration_ms};
-use crate::problem::Problem;
+use crate::problem::{NONE, Problem};
 
 /// More rates than that are not looked at one by one.
 const RATES: usize = 12;
@@ -70,7 +71,7 @@ pub(super) fn makespan_bound(problem: &Problem, ends: &[u32], kept: &[bool]) -> 
         }
     }
     let edges = Edges::new(task, kept);
-    let mut bound = edges.switching;
+    let mut bound = edges.switching.max(double_bound(problem, ends, &rates));
     for (h, host) in task.hosts.iter().enumerate() {
         let alone = |other: usize| other == h;
         let others = |other: usize| other != h;
@@ -97,6 +98,61 @@ pub(super) fn makespan_bound(problem: &Problem, ends: &[u32], kept: &[bool]) -> 
     bound
 }
 
+/// What moves is there twice. So at no time does more move than is free in all hosts together, and all that must move takes at least
+/// the sum of its sizes, each times its duration, divided by that. The same holds for a counter of which every host has a domain,
+/// of what must go from one domain to another.
+fn double_bound(problem: &Problem, ends: &[u32], rates: &Rates) -> u64 {
+    let task = problem.task;
+    let ms = |vm: u32, from: u32, to: u32| {
+        u128::from(rates.shortest(task, vm, from as usize).max(rates.shortest(task, vm, to as usize)))
+    };
+    let kinds: Vec<usize> = (0..task.resources.len()).filter(|r| task.resources[*r].holds == Holds::Always).collect();
+    // What is free on hosts that take nothing is of no use.
+    let mut free = vec![0i64; kinds.len()];
+    let takes: Vec<bool> = task.hosts.iter().map(takes).collect();
+    for host in (0..problem.hosts).filter(|host| takes[*host]) {
+        free.iter_mut().enumerate().for_each(|(k, free)| *free += problem.room[host * kinds.len() + k]);
+    }
+    let mut work = vec![0u128; problem.kinds];
+    let mut counter_free: Vec<i64> = problem.counters.iter().map(|counter| counter.room.iter().sum()).collect();
+    let mut counter_work = vec![0u128; counter_free.len()];
+    for (number, item) in problem.items.iter().enumerate() {
+        let end = ends[number];
+        if takes[item.home as usize] {
+            problem.size(number as u32).iter().zip(&mut free).for_each(|(size, free)| *free -= size);
+        }
+        item.counted.iter().for_each(|(counter, weight)| counter_free[*counter as usize] -= weight);
+        if item.home == end {
+            continue;
+        }
+        let mut shortest = u128::MAX;
+        for vm in &item.vms {
+            let ms = ms(*vm, item.home, end);
+            shortest = shortest.min(ms);
+            for (k, r) in kinds.iter().enumerate() {
+                work[k] += u128::from(task.vms[*vm as usize].size[*r]) * ms;
+            }
+        }
+        for (counter, weight) in &item.counted {
+            let domain = &problem.counters[*counter as usize].domain;
+            if domain[item.home as usize] != domain[end as usize] {
+                counter_work[*counter as usize] += *weight as u128 * shortest;
+            }
+        }
+    }
+    let everywhere = |counter: &crate::problem::Counter| counter.domain.iter().all(|domain| *domain != NONE);
+    let hosts = free.into_iter().zip(work);
+    let counters = problem.counters.iter().zip(counter_free.into_iter().zip(counter_work));
+    let counters = counters.filter(|(counter, _)| everywhere(counter)).map(|(_, one)| one);
+    let all = hosts.chain(counters).filter(|(free, _)| *free > 0);
+    all.map(|(free, work)| work.div_ceil(free as u128) as u64).max().unwrap_or(0)
+}
+
+/// Whether the host can be the target of moves.
+fn takes(host: &TaskHost) -> bool {
+    host.takes && matches!(host.power, Power::On | Power::SwitchOn { .. })
+}
+
 /// What comes before moves to hosts, and after moves from hosts.
 struct Edges {
     /// Hosts that can be targets, with when they are on; what is on first first.
@@ -114,11 +170,11 @@ impl Edges {
             let (before, after) = match host.power {
                 Power::On => (Some(0), 0),
                 Power::Off => continue,
-                Power::SwitchOn { takes_ms } => (Some(takes_ms), 0),
+                Power::SwitchOn { takes_ms } => (Some(takes_ms.min(LONGEST)), 0),
                 // One that keeps VMs after all stays on.
-                Power::SwitchOff { takes_ms } => (None, if kept[h] { 0 } else { takes_ms }),
+                Power::SwitchOff { takes_ms } => (None, if kept[h] { 0 } else { takes_ms.min(LONGEST) }),
             };
-            targets.extend(before.map(|before| (before, h)));
+            targets.extend(before.filter(|_| takes(host)).map(|before| (before, h)));
             sources.push((after, h));
         }
         targets.sort_unstable();
@@ -182,11 +238,11 @@ impl Rates {
         let one = &task.vms[vm as usize];
         let possible = self.all.iter().filter(|rate| **rate <= most.min(STREAM));
         if self.all.len() <= RATES {
-            return possible.map(|rate| measure(duration_ms(one, *rate), *rate)).min().unwrap_or(0);
+            return possible.map(|rate| measure(duration_ms(one, *rate).min(LONGEST), *rate)).min().unwrap_or(0);
         }
         // Everything is copied at least once.
         let once =
             |rate: u64| one.copy.takes_ms.unwrap_or((u128::from(one.copy.bytes) * 1000 / u128::from(rate)) as u64);
-        possible.map(|rate| measure(once(*rate), *rate)).min().unwrap_or(0)
+        possible.map(|rate| measure(once(*rate).min(LONGEST), *rate)).min().unwrap_or(0)
     }
 }

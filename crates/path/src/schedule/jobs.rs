@@ -7,6 +7,9 @@ use ulm_model::{Power, Task};
 use crate::cost::{STREAM, duration_ms};
 use crate::problem::{Hop, NONE, Problem};
 
+/// No step is taken to last longer, in milliseconds: sums of them do not overflow. 35 years.
+pub(super) const LONGEST: u64 = 1 << 40;
+
 /// All hops of a sequence, each named by its place there. Nothing in here depends on the order of hops of different items.
 #[derive(Clone)]
 pub(super) struct Jobs {
@@ -136,7 +139,7 @@ impl Jobs {
             }
             let vms = &problem.items[hop.item as usize].vms;
             let first = self.moves.len();
-            let ms = |vm: u32| duration_ms(&task.vms[vm as usize], rate);
+            let ms = |vm: u32| duration_ms(&task.vms[vm as usize], rate).min(LONGEST);
             self.moves.extend(vms.iter().map(|vm| OneMove { hop: number as u32, vm: *vm, ms: ms(*vm) }));
             self.moves[first..].sort_by_key(|one| (std::cmp::Reverse(one.ms), one.vm));
             let at_once = self.slots[hop.from as usize].min(self.slots[task.hosts.len() + hop.to as usize]);
@@ -155,11 +158,11 @@ impl Jobs {
                 previous,
                 next: NONE,
                 release: match task.hosts[hop.to as usize].power {
-                    Power::SwitchOn { takes_ms } => takes_ms,
+                    Power::SwitchOn { takes_ms } => takes_ms.min(LONGEST),
                     _ => 0,
                 },
                 tail: match task.hosts[hop.from as usize].power {
-                    Power::SwitchOff { takes_ms } => takes_ms,
+                    Power::SwitchOff { takes_ms } => takes_ms.min(LONGEST),
                     _ => 0,
                 },
             });

@@ -37,7 +37,7 @@ mod tests;
 
 use ulm_model::{Power, Route, RouteAction, RouteStep};
 
-use self::jobs::{Jobs, OneMove};
+use self::jobs::{Jobs, LONGEST, OneMove};
 use self::timetable::Timetable;
 use crate::problem::{Hop, NONE, Problem};
 use crate::rule::Scope;
@@ -85,7 +85,7 @@ fn steps(problem: &Problem, jobs: &Jobs, table: &Timetable, waits: &[Vec<u32>], 
         if let Power::SwitchOn { takes_ms } = power {
             on[host] = steps.len() as u32;
             let action = RouteAction::PowerOn { host: host as u32 };
-            steps.push(RouteStep { action, after: Vec::new(), start_ms: 0, end_ms: takes_ms });
+            steps.push(RouteStep { action, after: Vec::new(), start_ms: 0, end_ms: takes_ms.min(LONGEST) });
         }
     }
     let mut left_at = vec![0u64; problem.hosts];
@@ -108,7 +108,7 @@ fn steps(problem: &Problem, jobs: &Jobs, table: &Timetable, waits: &[Vec<u32>], 
         let mut after: Vec<u32> = leaving[host].iter().map(|one| step_of[*one as usize]).collect();
         after.sort_unstable();
         let action = RouteAction::PowerOff { host: host as u32 };
-        steps.push(RouteStep { action, after, start_ms, end_ms: start_ms + takes_ms });
+        steps.push(RouteStep { action, after, start_ms, end_ms: start_ms + takes_ms.min(LONGEST) });
     };
     for one in &table.begun {
         let start_ms = table.start[*one as usize];

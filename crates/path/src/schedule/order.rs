@@ -98,11 +98,11 @@ impl Pool {
         let kinds = amount.len();
         let mut chosen: Vec<usize> = Vec::new();
         for scarce in [true, false] {
-            for d in 0..kinds {
-                if (amount[d] > self.slack[d]) != scarce {
+            for (d, amount) in amount.iter().enumerate() {
+                if (*amount > self.slack[d]) != scarce {
                     continue;
                 }
-                let mut need = amount[d];
+                let mut need = *amount;
                 for one in &chosen {
                     take_from(&mut self.rest[one * kinds + d], &mut need);
                 }

@@ -216,12 +216,12 @@ pub(super) fn large(hosts: usize, fill: usize, change: Change, seed: u64) -> Tas
     let take = |free: &mut [i64; 3], size: &[u64], sign: i64| {
         free.iter_mut().zip(size).for_each(|(free, size)| *free -= sign * *size as i64);
     };
-    for from in 0..hosts {
+    for (from, free) in free.iter_mut().enumerate() {
         for _ in 0..60 {
             let memory = [1, 2, 2, 4, 4, 8][dice.roll(6)];
             let size = [memory, 1 + dice.roll(memory as usize) as u64, 1 + dice.roll(3) as u64];
-            if fits(&free[from], &size) {
-                take(&mut free[from], &size, 1);
+            if fits(free, &size) {
+                take(free, &size, 1);
                 vms.push(vm(from as u32, from as u32, &size, memory * 1000));
             }
         }

@@ -36,7 +36,7 @@ use super::replay::Replay;
 use crate::problem::NONE;
 
 /// How many hops that wait for room are looked at again at once, the first in the sequence.
-const WAKE: usize = 256;
+const WAKE: usize = 64;
 
 /// When each move begins and ends.
 #[derive(Clone)]
