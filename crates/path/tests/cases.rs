@@ -390,6 +390,7 @@ fn who_runs_out_of_budget_gives_what_there_is() {
             assert_eq!(why, Stopped::Expansions);
             let world = carry_out_a_part(&task, &best, &mut Dice::new(1), Slots::Ignored).expect("a sane part");
             assert_eq!(world.at, best.placement(&task));
+            check_part(&task, &best).expect("the checker accepts the part");
             let away = |vm: &u32| world.at[*vm as usize] != task.vms[*vm as usize].to;
             assert_eq!(left, (0..task.vms.len() as u32).filter(away).collect::<Vec<_>>());
         }

@@ -60,7 +60,9 @@ fn judge(name: &str, seeds: Range<u64>, make: fn(u64) -> Task, cost: &dyn MoveCo
             }
             (Answer::Impossible { certificate }, None) => {
                 *count.entry(kind(certificate)).or_default() += 1;
-                check_certificate(&task, certificate).err().map(|fault| format!("{fault:?}\nin {certificate:?}"))
+                check_certificate(&task, certificate)
+                    .err()
+                    .map(|fault| format!("the checker: {fault}\nin {certificate:?}"))
             }
             (Answer::Undecided { explored, why, .. }, _) => {
                 *count.entry("undecided").or_default() += 1;
@@ -100,7 +102,7 @@ fn direct_cost(task: &Task, cost: &dyn MoveCost, vm: &TaskVm, i: u32) -> u64 {
 /// What is wrong with a route where there is one.
 fn route_fault(task: &Task, route: &Route, cost: &dyn MoveCost, optimum: u64, seed: u64) -> Option<String> {
     let faults = [
-        check_route(task, route).err().map(|fault| format!("the checker: {fault:?}")),
+        check_route(task, route).err().map(|fault| format!("the checker: {fault}")),
         timetable_holds(task, route, cost).err(),
         carry_out(task, route, &mut Dice::new(seed), Slots::Ignored).err(),
         (route.cost < optimum).then(|| format!("cost {} is less than the least, {optimum}", route.cost)),

@@ -237,12 +237,13 @@ fn large_routes_can_be_carried_out_whatever_lasts_long_or_fails() {
                 let world = carry_out_a_part(&task, best, &mut Dice::new(seed), Slots::Ignored);
                 let world = world.unwrap_or_else(|fault| panic!("{fault}; {}", tell(seed, &task)));
                 assert_eq!(world.at, best.placement(&task));
+                check_part(&task, best).unwrap_or_else(|fault| panic!("{fault}; {}", tell(seed, &task)));
                 let away = |vm: &u32| world.at[*vm as usize] != task.vms[*vm as usize].to;
                 assert_eq!(*left, (0..task.vms.len() as u32).filter(away).collect::<Vec<_>>());
             }
             Answer::Impossible { certificate } => {
                 let verdict = check_certificate(&task, certificate);
-                verdict.unwrap_or_else(|fault| panic!("{fault:?} in {certificate:?}; {}", tell(seed, &task)));
+                verdict.unwrap_or_else(|fault| panic!("{fault} in {certificate:?}; {}", tell(seed, &task)));
             }
         }
     }
@@ -250,7 +251,7 @@ fn large_routes_can_be_carried_out_whatever_lasts_long_or_fails() {
 }
 
 fn carries_out(seed: u64, task: &Task, route: &Route) {
-    check_route(task, route).unwrap_or_else(|fault| panic!("{fault:?}\n{route:#?}\n{}", tell(seed, task)));
+    check_route(task, route).unwrap_or_else(|fault| panic!("{fault}\n{route:#?}\n{}", tell(seed, task)));
     timetable_holds(task, route, &ByBytes).unwrap_or_else(|fault| panic!("{fault}\n{route:#?}\n{}", tell(seed, task)));
     for luck in 0..6 {
         let slots = if luck % 2 == 0 { Slots::Kept } else { Slots::Ignored };

@@ -8,6 +8,7 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
+use ulm_check::Completeness;
 use ulm_model::*;
 use ulm_path::MoveCost;
 
@@ -1063,12 +1064,17 @@ pub fn as_code(task: &Task) -> String {
         .replace("TaskLink { ", "\n  TaskLink { ")
 }
 
-/// Until the room `check` has it.
-pub fn check_route(_task: &Task, _route: &Route) -> Result<(), String> {
-    Ok(())
+/// The checker's word on a route that is to lead to B.
+pub fn check_route(task: &Task, route: &Route) -> Result<(), String> {
+    ulm_check::check_route(task, route, Completeness::ToB).map(drop).map_err(|fault| format!("{fault:?}"))
 }
 
-/// Until the room `check` has it.
-pub fn check_certificate(_task: &Task, _certificate: &Certificate) -> Result<(), String> {
-    Ok(())
+/// The checker's word on a route that leads somewhere.
+pub fn check_part(task: &Task, route: &Route) -> Result<(), String> {
+    ulm_check::check_route(task, route, Completeness::AnyPlacement).map(drop).map_err(|fault| format!("{fault:?}"))
+}
+
+/// The checker's word on a proof.
+pub fn check_certificate(task: &Task, certificate: &Certificate) -> Result<(), String> {
+    ulm_check::check_certificate(task, certificate).map(drop).map_err(|fault| format!("{fault:?}"))
 }
