@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use ulm_check::{Completeness, check_route};
 use ulm_model::{Power, Route, RouteAction, Task, TaskRuleKind};
 
 use super::samples::*;
@@ -158,10 +159,14 @@ fn every_state_that_can_be_reached_is_sane() {
 }
 
 #[test]
-fn timetables_of_longer_sequences_keep_slots_and_lanes() {
+fn routes_of_longer_sequences_keep_slots_and_lanes_and_the_checker_is_content() {
     for seed in 0..400 {
         let (task, hops) = small(seed, 60);
-        assert_timetable(&task, &route(&task, &hops));
+        let route = route(&task, &hops);
+        assert_timetable(&task, &route);
+        if let Err(fault) = check_route(&task, &route, Completeness::AnyPlacement) {
+            panic!("seed {seed}: {fault}");
+        }
     }
 }
 
@@ -320,5 +325,8 @@ fn figures() {
             route.makespan_ms as f64 / route.makespan_bound_ms as f64,
             begin.elapsed()
         );
+        let complete = walk.at.iter().zip(&problem.items).all(|(at, item)| *at == item.goal);
+        let completeness = if complete { Completeness::ToB } else { Completeness::AnyPlacement };
+        assert_eq!(check_route(&task, &route, completeness).err(), None);
     }
 }
