@@ -30,7 +30,7 @@ pub(crate) mod names;
 pub(crate) mod problem;
 pub(crate) mod write;
 
-pub(crate) use amount::{count, seconds};
+pub(crate) use amount::{count, seconds, small_count};
 pub use listing::SCHEMA;
 pub(crate) use listing::schema;
 pub use problem::{PlacementError, Problem, Source};

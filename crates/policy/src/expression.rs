@@ -70,6 +70,11 @@ impl MoveExpression {
             let column = first.map_or(1, |error| usize::try_from(error.pos.1).unwrap_or(1).max(1));
             let said = first.map_or("it cannot be read", |error| error.msg.lines().next().unwrap_or_default());
             let said = said.trim_start_matches("Syntax error: ");
+            // What a parser expects is a long list, and seldom what was meant.
+            let said = match said.split(" expecting ").next().unwrap_or(said) {
+                "mismatched input '<EOF>'" => "it ends too early",
+                said => said,
+            };
             ExpressionError { column: Some(column), message: format!("this is no CEL expression: {said}") }
         })?;
         let (vm, source, target) = {

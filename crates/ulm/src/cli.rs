@@ -1,6 +1,7 @@
 //! The command line, as types. What each command does stands in a module of its own.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
@@ -48,6 +49,11 @@ pub enum Command {
     Plan(Plan),
     /// Have a plan carried out: exactly this one, checked again, or nothing
     Apply(Apply),
+    /// A safe, cheap, parallel way from placement A to placement B, or the proof that there is none;
+    /// needs no daemon and changes nothing
+    Path(Path),
+    /// Judge a route or a proof, as `ulm path --output` writes it; needs no daemon
+    Check(Check),
     /// Let ULM move VMs by itself
     Enable,
     /// Stop ULM from moving VMs by itself; what has not begun is cancelled at once
@@ -200,6 +206,57 @@ pub struct Apply {
     /// Do not wait for the end
     #[arg(long)]
     pub no_wait: bool,
+}
+
+/// `ulm path`.
+#[derive(Clone, Debug, Args)]
+pub struct Path {
+    /// Where the VMs are: a placement (`ulm.placement/1`; docs/placement.md describes it)
+    pub a: PathBuf,
+    /// Where they are to be: a placement that says the host of each VM, and may leave out the rest
+    pub b: PathBuf,
+    /// What all moves together are to make small: bytes, seconds, or a CEL expression over vm, source and target,
+    /// e.g. "vm.copy.bytes * (target.name == 'h7' ? 2 : 1)"
+    #[arg(long, default_value = "bytes", value_name = "bytes|seconds|EXPR")]
+    pub cost: String,
+    /// What is printed of a route
+    #[arg(long, default_value = "steps")]
+    pub show: Show,
+    /// Write question and answer to a file that `ulm check` takes
+    #[arg(long, short, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    /// States that may be expanded before the search gives up [default: 2000000]
+    #[arg(long, value_name = "EXPANSIONS")]
+    pub budget: Option<u64>,
+    /// Memory that the search may take, in bytes [default: 1073741824]
+    #[arg(long, value_name = "BYTES")]
+    pub memory: Option<u64>,
+    /// Time that the search may take; without it the same input always gives the same answer
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    pub time_limit: Option<Duration>,
+}
+
+/// What is printed of a route.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Show {
+    /// A table of the steps
+    Steps,
+    /// A chart of the steps over time
+    Gantt,
+    /// The document that --output writes
+    Json,
+}
+
+fn seconds(text: &str) -> Result<Duration, String> {
+    let seconds = text.parse::<f64>().ok().and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+    seconds.ok_or_else(|| "give a number of seconds from 0 on".to_owned())
+}
+
+/// `ulm check`.
+#[derive(Clone, Debug, Args)]
+pub struct Check {
+    /// A route or a proof (`ulm.route/1`)
+    pub file: PathBuf,
 }
 
 /// `ulm migrate`.

@@ -11,11 +11,12 @@ use ulm_web::error::Sort;
 pub const ABOUT: &str = "\
 0  done; also when there was nothing to do
 1  an error that no other code stands for: a host does not answer, a disk is full, a second
-   daemon is started
+   daemon is started, `ulm path` found neither a route nor a proof within its budget
 2  the command line, or a file or name given on it, is wrong: an unknown option, a malformed
-   URI, an unknown VM or host, a plan or a policy that cannot be read
+   URI, an unknown VM or host, a plan, a placement or a policy that cannot be read
 3  refused: a rule or the present state does not allow it; the reasons are told, and nothing
-   was begun
+   was begun. `ulm path`: there is no route, with the proof. `ulm check`: the route or the
+   proof is wrong, with the first thing that is
 4  the daemon is not running, or you may not use its socket
 5  a move did not end with its VM on the target, or was not begun after all; the VM runs on its
    old host unless the message says otherwise

@@ -3,6 +3,7 @@
 //! [`cli`] holds the command line as types, [`exit`] the exit codes; each command has a module of its
 //! own. What people read goes through [`print`](mod@print); what programs read is the API's own views as JSON.
 
+mod check;
 mod cli;
 mod demo;
 mod exit;
@@ -10,6 +11,7 @@ mod figures;
 mod follow;
 mod history;
 mod hosts;
+mod path;
 mod places;
 mod plans;
 mod print;
@@ -51,6 +53,8 @@ async fn run(common: &Common, command: Command) -> Outcome {
         Command::Status(args) => status::run(common, &client, args).await,
         Command::Plan(args) => plans::show(common, &client, args).await,
         Command::Apply(args) => plans::apply(common, &client, args).await,
+        Command::Path(args) => path::run(common, args).await,
+        Command::Check(args) => check::run(common, &args),
         Command::Enable => switch(common, &client, Acting::On).await,
         Command::Disable => switch(common, &client, Acting::Off).await,
         Command::Migrate(args) => plans::migrate(common, &client, args).await,

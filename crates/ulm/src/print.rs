@@ -29,6 +29,11 @@ pub fn json(value: &impl Serialize) -> Outcome {
     Ok(())
 }
 
+/// Prints text as it is.
+pub fn text(text: &str) {
+    let _ = stdout().lock().write_all(text.as_bytes());
+}
+
 /// How a column stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Side {

@@ -3,7 +3,7 @@
 use crate::placement::json::{Keys, Node};
 use crate::placement::names::Index;
 use crate::placement::problem::Report;
-use crate::placement::{PlacementError, Source, count, schema, seconds, task_of};
+use crate::placement::{PlacementError, Source, count, schema, seconds, small_count, task_of};
 use crate::{Answer, Breach, Certificate, End, Route, RouteAction, RouteStep, Stopped, Task};
 
 use super::{RouteFile, SCHEMA};
@@ -113,18 +113,11 @@ fn route<'t>(node: Node<'t>, names: &Names<'_>, report: &mut Report<'t>) -> Opti
 
 fn step<'t>(node: Node<'t>, s: usize, names: &Names<'_>, report: &mut Report<'t>) -> Option<(RouteStep, u64)> {
     let mut keys = Keys::open(node, "a step", report)?;
-    if let Some(id) = number(&mut keys, "id", report).filter(|id| *id != s as u64 + 1) {
-        report.at(node.at, format!("step {id} stands in place {}: steps are numbered from 1 in their order", s + 1));
+    if let Some(id) = number(&mut keys, "id", report).filter(|id| *id != s as u64) {
+        report.at(node.at, format!("step {id} stands in place {s}: steps are numbered from 0 in their order"));
     }
     let after = keys.need("after", report).map_or(Vec::new(), |node| node.list("a list of steps' numbers", report));
-    let after = after.into_iter().filter_map(|node| {
-        let id = count(node, "a step's number", report)?.value;
-        let place = id.checked_sub(1).and_then(|place| u32::try_from(place).ok());
-        if place.is_none() {
-            report.at(node.at, format!("{id} is no step's number: they begin with 1"));
-        }
-        place
-    });
+    let after = after.into_iter().filter_map(|node| Some(small_count(node, "a step's number", report)?.value));
     let after = after.collect();
     let (start, end) = (time(&mut keys, "start", report), time(&mut keys, "end", report));
     let switched = ["power_on", "power_off"].into_iter().find(|key| keys.take(key).is_some());

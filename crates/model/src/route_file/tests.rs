@@ -238,7 +238,7 @@ fn a_file_is_made_for_reading() {
     "makespan_seconds": 1.25,
     "makespan_bound_seconds": 1.25,
     "steps": [
-      {"id": 1, "move": "web", "from": "h1", "to": "h2", "cost": 4, "after": [], "start": 0, "end": 1.25}
+      {"id": 0, "move": "web", "from": "h1", "to": "h2", "cost": 4, "after": [], "start": 0, "end": 1.25}
     ]
   }
 }
@@ -259,10 +259,13 @@ fn what_has_no_meaning_is_told_with_its_line() {
         "route.json:30:25: there is no VM `wob`: did you mean `web`? Otherwise name one that is listed in A"
     );
     assert_eq!(
-        told("\"id\": 1", "\"id\": 2"),
-        "route.json:30:7: step 2 stands in place 1: steps are numbered from 1 in their order"
+        told("\"id\": 0", "\"id\": 2"),
+        "route.json:30:7: step 2 stands in place 0: steps are numbered from 0 in their order"
     );
-    assert_eq!(told("\"after\": []", "\"after\": [0]"), "route.json:30:79: 0 is no step's number: they begin with 1");
+    assert_eq!(
+        told("\"after\": []", "\"after\": [-1]"),
+        "route.json:30:79: -1 is negative: a step's number is a whole number from 0 on"
+    );
     assert_eq!(
         told("\"end\": 1.25", "\"end\": 1.25, \"by\": 0"),
         "route.json:30:107: `by` is no key of a step: known are id, after, start, end, power_on, power_off, move, from, to, rate, cost"
@@ -280,5 +283,5 @@ fn what_is_wrong_but_has_a_meaning_comes_through_to_the_checker() {
     let file = RouteFile::read(Source { file: "route.json", text: &text }).unwrap();
     let Answer::Route(route) = file.answer else { panic!("it is a route") };
     assert_eq!(route.steps[0].action, RouteAction::Move { vm: 0, from: 1, to: 1, rate: 0 });
-    assert_eq!(route.steps[0].after, [6]);
+    assert_eq!(route.steps[0].after, [7]);
 }

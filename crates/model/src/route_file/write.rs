@@ -50,7 +50,7 @@ fn route(task: &Task, route: &Route, costs: &[u64]) -> String {
 }
 
 fn step(task: &Task, s: usize, step: &RouteStep, cost: u64) -> String {
-    let line = Line::new().value("id", s + 1);
+    let line = Line::new().value("id", s);
     let host = |at: u32| task.hosts[at as usize].name.as_str();
     let line = match step.action {
         RouteAction::Move { vm, from, to, rate } => {
@@ -60,7 +60,7 @@ fn step(task: &Task, s: usize, step: &RouteStep, cost: u64) -> String {
         RouteAction::PowerOn { host: at } => line.text("power_on", host(at)),
         RouteAction::PowerOff { host: at } => line.text("power_off", host(at)),
     };
-    let after = list(step.after.iter().map(|other| (u64::from(*other) + 1).to_string()));
+    let after = list(step.after.iter().map(u32::to_string));
     line.value("after", after).value("start", seconds(step.start_ms)).value("end", seconds(step.end_ms)).end()
 }
 
