@@ -70,9 +70,9 @@ pub struct TaskHost {
     pub takes: bool,
     /// Whether it is on, in A and in B.
     pub power: Power,
-    /// Moves to it at once; 0: none, 1 is usual.
+    /// Moves to it at once: at least 1, which is usual. A host that is to take nothing says so in [`TaskHost::takes`].
     pub moves_in: u32,
-    /// Moves from it at once.
+    /// Moves from it at once: at least 1.
     pub moves_out: u32,
 }
 
@@ -220,6 +220,9 @@ impl Task {
         for host in &self.hosts {
             if host.capacity.len() != self.resources.len() {
                 return Some(format!("host {} does not say what it has of each resource", host.name));
+            }
+            if host.moves_in == 0 || host.moves_out == 0 {
+                return Some(format!("host {} allows no move at all at a time: at least one must be", host.name));
             }
         }
         for vm in &self.vms {
