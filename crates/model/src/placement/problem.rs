@@ -84,7 +84,7 @@ impl<'t> Report<'t> {
     /// Whether it is worth looking for the word that was meant: not when so much is wrong that it would take long.
     pub fn may_hint(&mut self) -> bool {
         self.hints += 1;
-        self.hints <= 10 * TOLD
+        self.hints <= 2 * TOLD
     }
 
     pub fn is_empty(&self) -> bool {
