@@ -4,8 +4,6 @@
 //! is found by its opposite (project selection, a minimum cut): let every arrival send what it brings to departures that it waits
 //! for, of which each can take what it takes away; what cannot be sent is the excess of the heaviest set.
 
-use std::collections::VecDeque;
-
 /// Nodes send to others, and some of them can keep.
 pub(crate) struct Network {
     /// The first arc from each node.
@@ -18,7 +16,9 @@ pub(crate) struct Network {
     keeps: Vec<u128>,
     /// How the last search came to each node.
     by: Vec<By>,
-    /// Nodes that have been given something to send.
+    /// The nodes that it came to.
+    seen: Vec<u32>,
+    /// Nodes that may still have something to send.
     senders: Vec<u32>,
 }
 
@@ -51,6 +51,7 @@ impl Network {
             unsent: vec![0; nodes],
             keeps: vec![0; nodes],
             by: vec![By::Nothing; nodes],
+            seen: Vec::new(),
             senders: Vec::new(),
         }
     }
@@ -91,15 +92,20 @@ impl Network {
 
     /// The nearest node that can keep something and that somebody can send to.
     fn search(&mut self) -> Option<u32> {
-        self.by.fill(By::Nothing);
-        let mut open = VecDeque::new();
+        for node in self.seen.drain(..) {
+            self.by[node as usize] = By::Nothing;
+        }
+        self.senders.retain(|sender| self.unsent[*sender as usize] > 0);
         for sender in &self.senders {
-            if self.unsent[*sender as usize] > 0 && self.by[*sender as usize] == By::Nothing {
+            if self.by[*sender as usize] == By::Nothing {
                 self.by[*sender as usize] = By::Itself;
-                open.push_back(*sender);
+                self.seen.push(*sender);
             }
         }
-        while let Some(node) = open.pop_front() {
+        // Breadth first: what is seen is looked at in the order in which it was seen.
+        let mut looked_at = 0;
+        while let Some(node) = self.seen.get(looked_at).copied() {
+            looked_at += 1;
             if self.keeps[node as usize] > 0 {
                 return Some(node);
             }
@@ -108,7 +114,7 @@ impl Network {
                 let Arc { to, next, left } = self.arcs[a as usize];
                 if left > 0 && self.by[to as usize] == By::Nothing {
                     self.by[to as usize] = By::Arc(a);
-                    open.push_back(to);
+                    self.seen.push(to);
                 }
                 arc = next;
             }

@@ -20,9 +20,9 @@ pub(super) fn check(system: &System<'_>, states: &[Vec<u32>]) -> Result<(), Cert
     if listed(&system.other) {
         return Err(CertificateFault::OtherEnd { other: name(other) });
     }
-    let mut load = Vec::new();
+    let mut sums = system.sums();
     for (number, state) in states.iter().enumerate() {
-        system.each_step(state, &mut load, |step| match listed(step.state) {
+        system.each_step(state, &mut sums, |step| match listed(step.state) {
             true => Ok(()),
             false => {
                 let host = |host: u32| system.items.terms.host(host).to_owned();

@@ -1,7 +1,5 @@
 //! All placements that can be reached, explored once more and counted.
 
-use std::collections::HashMap;
-
 use ulm_model::End;
 
 use super::fault::CertificateFault;
@@ -16,7 +14,8 @@ const MOST_BYTES: u64 = 1 << 30;
 
 pub(super) fn check(system: &System<'_>, said: u64) -> Result<(), CertificateFault> {
     let hosts = system.hosts();
-    let number: HashMap<u32, u32> = hosts.iter().enumerate().map(|(n, host)| (*host, n as u32)).collect();
+    let mut number = vec![0u32; system.items.terms.task.hosts.len()];
+    hosts.iter().enumerate().for_each(|(n, host)| number[*host as usize] = n as u32);
     // A host's number in one, two or four bytes.
     let width = [1, 2].into_iter().find(|width| hosts.len() <= 1 << (8 * width)).unwrap_or(4);
     let most = MOST_STATES.min(MOST_BYTES / (width * system.start.len()).max(1) as u64);
@@ -25,7 +24,7 @@ pub(super) fn check(system: &System<'_>, said: u64) -> Result<(), CertificateFau
     }
     let pack = |state: &[u32], bytes: &mut Vec<u8>| {
         bytes.clear();
-        state.iter().for_each(|host| bytes.extend_from_slice(&number[host].to_le_bytes()[..width]));
+        state.iter().for_each(|host| bytes.extend_from_slice(&number[*host as usize].to_le_bytes()[..width]));
     };
     let unpack = |bytes: &[u8], state: &mut Vec<u32>| {
         state.clear();
@@ -34,7 +33,7 @@ pub(super) fn check(system: &System<'_>, said: u64) -> Result<(), CertificateFau
             state.push(hosts[n as usize]);
         }
     };
-    let (mut bytes, mut state, mut load) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut bytes, mut state, mut sums) = (Vec::new(), Vec::new(), system.sums());
     pack(&system.start, &mut bytes);
     let mut states = States::new(bytes.len());
     states.add(&bytes);
@@ -42,7 +41,7 @@ pub(super) fn check(system: &System<'_>, said: u64) -> Result<(), CertificateFau
     while next < states.len() {
         unpack(states.get(next), &mut state);
         next += 1;
-        system.each_step(&state, &mut load, |step| {
+        system.each_step(&state, &mut sums, |step| {
             if step.state == system.other {
                 return Err(reached(system));
             }
@@ -115,10 +114,11 @@ impl States {
     }
 }
 
-/// FNV-1a, and its upper bits mixed into the lower ones.
+/// FNV-1a, stirred at the end, for states differ in few bits.
 fn hash(bytes: &[u8]) -> u64 {
     let sum = bytes
         .iter()
         .fold(0xcbf2_9ce4_8422_2325, |sum: u64, byte| (sum ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3));
-    sum ^ sum >> 29
+    let sum = (sum ^ sum >> 32).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    sum ^ sum >> 32
 }

@@ -11,6 +11,8 @@
 //! they do, the item that moves is on two hosts, and all items together with it have to be somewhere: of a resource that always
 //! holds, all hosts together must be able to hold that.
 
+use std::cell::Cell;
+
 use ulm_model::{End, Holds, Power, TaskHost};
 
 use super::fault::CertificateFault;
@@ -24,6 +26,8 @@ struct Frost<'i, 't> {
     load: Vec<u64>,
     /// For each resource that always holds, by its number, what hosts can hold beside all VMs.
     free: Vec<(usize, u64)>,
+    /// The host that was found last.
+    last: Cell<u32>,
 }
 
 /// Whether these VMs are frozen, and one of them is to be elsewhere.
@@ -80,7 +84,7 @@ pub(super) fn frozen(items: &Items<'_>) -> Vec<bool> {
 impl<'i, 't> Frost<'i, 't> {
     fn of(items: &'i Items<'t>, from: End, listed: &[usize]) -> Self {
         let task = items.terms.task;
-        let mut frost = Frost { items, from, load: vec![0; items.terms.len()], free: Vec::new() };
+        let mut frost = Frost { items, from, load: vec![0; items.terms.len()], free: Vec::new(), last: Cell::new(0) };
         for item in listed {
             for (counter, weight) in items.counters(*item, frost.place(*item)) {
                 frost.load[counter] += weight;
@@ -124,14 +128,19 @@ impl<'i, 't> Frost<'i, 't> {
             return None;
         }
         let here = items.counters(item, place);
-        (0..items.terms.task.hosts.len() as u32).find(|host| {
-            // What counts it on both hosts counts it already.
-            let room = |(counter, weight): &(usize, u64)| {
-                here.iter().any(|(other, _)| other == counter)
-                    || self.load[*counter] + weight <= items.terms.limit(*counter)
-            };
-            *host != place && self.gates_allow(item, *host) && items.counters(item, *host).iter().all(room)
-        })
+        // What counts it on both hosts counts it already.
+        let room = |(counter, weight): (usize, u64)| {
+            self.load[counter] + weight <= items.terms.limit(counter) || here.iter().any(|(other, _)| *other == counter)
+        };
+        let has_room = |host: u32| match vms[..] {
+            [vm] => items.terms.counters(vm, host).all(room),
+            _ => items.counters(item, host).into_iter().all(room),
+        };
+        let stirs = |host: &u32| *host != place && has_room(*host) && self.gates_allow(item, *host);
+        // Where one item finds room the next one often does.
+        let last = self.last.get();
+        let found = if stirs(&last) { Some(last) } else { (0..items.terms.task.hosts.len() as u32).find(stirs) };
+        found.inspect(|host| self.last.set(*host))
     }
 
     fn gates_allow(&self, item: usize, host: u32) -> bool {

@@ -35,10 +35,23 @@ struct Mover {
     places: Vec<usize>,
     /// Whether all of the places move at once.
     at_once: bool,
-    /// Where it can be at all, and what the counters count of it there.
-    sites: HashMap<u32, Vec<(usize, u64)>>,
-    /// The hosts of `sites`; ascending.
-    hosts: Vec<u32>,
+    /// Where it can be at all; hosts ascend.
+    sites: Vec<Site>,
+}
+
+/// A host that a mover can be on.
+struct Site {
+    host: u32,
+    /// Whether it may go there; if not, it is its place in A or in B.
+    fits: bool,
+    /// What the counters count of it there.
+    counters: Vec<(usize, u64)>,
+}
+
+impl Mover {
+    fn site(&self, host: u32) -> Option<&Site> {
+        self.sites.binary_search_by_key(&host, |site| site.host).ok().map(|i| &self.sites[i])
+    }
 }
 
 /// A single move, and the state on the other side of it.
@@ -125,17 +138,15 @@ impl<'t> System<'t> {
         let (items, task) = (self.items, self.items.terms.task);
         let ends: BTreeSet<u32> =
             class.iter().flat_map(|vm| [task.vms[*vm as usize].from, task.vms[*vm as usize].to]).collect();
-        let mut sites = HashMap::new();
+        let mut sites = Vec::new();
         for host in 0..task.hosts.len() as u32 {
-            let counters = items.counters(item, host);
+            let (counters, fits) = (items.counters(item, host), items.fits(item, host));
             let room = counters.iter().all(|(c, weight)| self.fixed[*c] + weight <= items.terms.limit(*c));
-            if ends.contains(&host) || (room && items.fits(item, host)) {
-                sites.insert(host, counters);
+            if ends.contains(&host) || (room && fits) {
+                sites.push(Site { host, fits, counters });
             }
         }
-        let mut hosts: Vec<u32> = sites.keys().copied().collect();
-        hosts.sort_unstable();
-        Mover { item, places, at_once, sites, hosts }
+        Mover { item, places, at_once, sites }
     }
 
     /// Whether it is a placement: of the right length, each class in ascending order, groups together, each VM where it can be.
@@ -150,7 +161,7 @@ impl<'t> System<'t> {
         for mover in &self.movers {
             let at = |place: &usize| state[*place];
             let together = !mover.at_once || mover.places.iter().all(|place| at(place) == at(&mover.places[0]));
-            if !together || mover.places.iter().any(|place| !mover.sites.contains_key(&at(place))) {
+            if !together || mover.places.iter().any(|place| mover.site(at(place)).is_none()) {
                 return Err(self.items.name(mover.item));
             }
         }
@@ -162,64 +173,72 @@ impl<'t> System<'t> {
 
     /// All hosts that a VM can be on, ascending.
     pub fn hosts(&self) -> Vec<u32> {
-        let hosts: BTreeSet<u32> = self.movers.iter().flat_map(|mover| mover.hosts.iter().copied()).collect();
+        let hosts: BTreeSet<u32> =
+            self.movers.iter().flat_map(|mover| mover.sites.iter().map(|site| site.host)).collect();
         hosts.into_iter().collect()
     }
 
-    /// Calls `then` for every legal single move: from the state when looked at from A, to the state when looked at from B. `load` is
-    /// for the sums, of any content.
+    /// Sums for [`System::each_step`].
+    pub fn sums(&self) -> Vec<u64> {
+        self.fixed.clone()
+    }
+
+    /// Calls `then` for every legal single move: from the state when looked at from A, to the state when looked at from B.
     pub fn each_step<E>(
         &self,
         state: &[u32],
-        load: &mut Vec<u64>,
+        sums: &mut [u64],
         mut then: impl FnMut(Step<'_>) -> Result<(), E>,
     ) -> Result<(), E> {
-        load.clone_from(&self.fixed);
-        for mover in &self.movers {
-            let hosts = mover.places.iter().map(|place| state[*place]);
-            for host in hosts.take(if mover.at_once { 1 } else { usize::MAX }) {
-                mover.sites[&host].iter().for_each(|(counter, weight)| load[*counter] += weight);
-            }
-        }
+        let on: Vec<(&Mover, &Site, usize)> = self
+            .movers
+            .iter()
+            .flat_map(|mover| {
+                // Of a group the first place stands for all.
+                let places = &mover.places[..if mover.at_once { 1 } else { mover.places.len() }];
+                places.iter().filter_map(move |place| Some((mover, mover.site(state[*place])?, *place)))
+            })
+            .collect();
+        let counters = || on.iter().flat_map(|(_, site, _)| &site.counters);
+        counters().for_each(|(counter, weight)| sums[*counter] += weight);
         let mut next = state.to_vec();
-        for mover in &self.movers {
-            let mut before = None;
-            for place in &mover.places {
-                let here = state[*place];
-                // Interchangeable VMs on one host make the same moves.
-                if before.replace(here) == Some(here) {
+        for (i, (mover, here, place)) in on.iter().enumerate() {
+            // Interchangeable VMs on one host make the same moves.
+            if i > 0 && on[i - 1].0.item == mover.item && on[i - 1].1.host == here.host {
+                continue;
+            }
+            for there in mover.sites.iter().filter(|there| there.host != here.host) {
+                let (from, to) = if self.from == End::A { (*here, there) } else { (there, *here) };
+                if !self.is_legal(mover, from, to) || !self.has_room(here, there, sums) {
                     continue;
                 }
-                for there in mover.hosts.iter().copied().filter(|there| *there != here) {
-                    let (from, to) = if self.from == End::A { (here, there) } else { (there, here) };
-                    if !self.is_legal(mover, from, to) || !self.has_room(mover, here, there, load) {
-                        continue;
-                    }
-                    next.copy_from_slice(state);
-                    let all = if mover.at_once { &mover.places[..] } else { std::slice::from_ref(place) };
-                    all.iter().for_each(|place| next[*place] = there);
-                    self.classes.iter().for_each(|class| next[class.clone()].sort_unstable());
-                    then(Step { item: mover.item, from, to, state: &next })?;
+                next.copy_from_slice(state);
+                let all = if mover.at_once { &mover.places[..] } else { std::slice::from_ref(place) };
+                all.iter().for_each(|place| next[*place] = there.host);
+                if !mover.at_once {
+                    next[mover.places[0]..mover.places[0] + mover.places.len()].sort_unstable();
                 }
+                then(Step { item: mover.item, from: from.host, to: to.host, state: &next })?;
             }
         }
+        counters().for_each(|(counter, weight)| sums[*counter] -= weight);
         Ok(())
     }
 
-    /// Whether the gates allow the move. Where it begins the VM may be: each of the mover's hosts is one that it may go to, or its
-    /// place in A, or its place in B where it can only have come to if it may go there, or has been all along.
-    fn is_legal(&self, mover: &Mover, from: u32, to: u32) -> bool {
-        let may_be = self.items.fits(mover.item, from) || self.items.list[mover.item].from == from;
-        may_be && self.items.fits(mover.item, to) && self.items.steps_up(mover.item, from, to)
+    /// Whether the gates allow the move. It begins where the item may be: on a host that it may go to, or on its place in A. (If
+    /// one of a class may not come back to its place in A, all of the class are there in A.)
+    fn is_legal(&self, mover: &Mover, from: &Site, to: &Site) -> bool {
+        let may_be = from.fits || self.items.list[mover.item].from == from.host;
+        may_be && to.fits && self.items.steps_up(mover.item, from.host, to.host)
     }
 
     /// Whether the item finds room `there` while it is `here`, too.
-    fn has_room(&self, mover: &Mover, here: u32, there: u32, load: &[u64]) -> bool {
-        let on_both = |counter: usize| mover.sites[&here].iter().any(|(other, _)| *other == counter);
+    fn has_room(&self, here: &Site, there: &Site, sums: &[u64]) -> bool {
+        let on_both = |counter: usize| here.counters.iter().any(|(other, _)| *other == counter);
         let fits = |(counter, weight): &(usize, u64)| {
-            load[*counter] + weight <= self.items.terms.limit(*counter) || on_both(*counter)
+            sums[*counter] + weight <= self.items.terms.limit(*counter) || on_both(*counter)
         };
-        mover.sites[&there].iter().all(fits)
+        there.counters.iter().all(fits)
     }
 }
 

@@ -350,7 +350,7 @@ pub struct Guest {
 }
 
 /// So many names are told.
-const TOLD: usize = 12;
+const TOLD: usize = 6;
 
 impl fmt::Display for Guest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
