@@ -117,6 +117,7 @@ fn hosts_are_switched_on_before_and_off_after() {
         way(&[(on, &[]), (second, &[]), (first, &[0]), (off, &[])]),
         "step 3 switches h2 off, and does not wait until v1 has left it"
     );
+    assert_eq!(way(&[(on, &[]), (second, &[]), (first, &[0])]), "at the end h2 has not been switched off");
     let twice = "step 1 switches h1 on or off, and that is not asked for, or was done before";
     assert_eq!(way(&[(on, &[]), (on, &[])]), twice);
     assert_eq!(way(&[(moved(0, 0, 2), &[])]), "step 0 moves v0 to h2, which is to be switched off");

@@ -289,6 +289,14 @@ pub enum RouteFault {
         /// Where it is.
         really: String,
     },
+    /// A host that is to be switched on or off, and was not.
+    #[error("at the end {host} has not been switched {}", if *on { "on" } else { "off" })]
+    NotSwitched {
+        /// The host.
+        host: String,
+        /// Whether it was to be switched on; else off.
+        on: bool,
+    },
     /// The route leads to B, but B is not sound.
     #[error("the end itself is not sound: {breach}")]
     EndUnsound {
@@ -326,7 +334,7 @@ impl RouteFault {
             | LinkFull { step, .. }
             | Overfull { step, .. }
             | TooMany { step, .. } => Some(*step),
-            TaskFlawed { .. } | Makespan { .. } | NotThere { .. } | EndUnsound { .. } => None,
+            TaskFlawed { .. } | Makespan { .. } | NotThere { .. } | NotSwitched { .. } | EndUnsound { .. } => None,
         }
     }
 }

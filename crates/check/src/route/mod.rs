@@ -9,7 +9,9 @@ mod walk;
 
 pub use fault::{Company, Guest, RouteFault};
 
-use ulm_model::{Route, RouteStep, Task};
+use std::collections::HashSet;
+
+use ulm_model::{Power, Route, RouteAction, RouteStep, Task};
 
 use crate::end;
 use crate::order::Order;
@@ -18,7 +20,7 @@ use crate::terms::Terms;
 /// Where a route is to lead.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Completeness {
-    /// To B, which must be sound.
+    /// To B, which must be sound: every VM is there, and every host is on or off as it is to be.
     ToB,
     /// To any placement, by sane states: the way that an undecided search has found.
     AnyPlacement,
@@ -86,9 +88,31 @@ fn arrived(task: &Task, route: &Route, completeness: Completeness) -> Result<Arr
             let (name, to) = (task.vms[vm].name.clone(), task.vms[vm].to);
             return Err(RouteFault::NotThere { vm: name, host: host(to), really: host(at[vm]) });
         }
+        if let Some((host, on)) = not_switched(task, route) {
+            return Err(RouteFault::NotSwitched { host: task.hosts[host].name.clone(), on });
+        }
         if let Some(breach) = end::breach(task) {
             return Err(RouteFault::EndUnsound { breach: end::sentence(task, &breach) });
         }
     }
     Ok(Arrived { at, steps: route.steps.len() as u32 })
+}
+
+/// A host that is not as it is to be in B, and whether it is to be on.
+fn not_switched(task: &Task, route: &Route) -> Option<(usize, bool)> {
+    let switched: HashSet<u32> = route
+        .steps
+        .iter()
+        .filter_map(|step| match step.action {
+            RouteAction::PowerOn { host } | RouteAction::PowerOff { host } => Some(host),
+            RouteAction::Move { .. } => None,
+        })
+        .collect();
+    (0..task.hosts.len()).filter(|host| !switched.contains(&(*host as u32))).find_map(|host| {
+        match task.hosts[host].power {
+            Power::SwitchOn { .. } => Some((host, true)),
+            Power::SwitchOff { .. } => Some((host, false)),
+            Power::On | Power::Off => None,
+        }
+    })
 }
