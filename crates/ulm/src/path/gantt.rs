@@ -41,3 +41,39 @@ fn label(task: &Task, s: usize, action: RouteAction) -> String {
         RouteAction::PowerOff { host: at } => format!("{s:>3} switch off {}", host(at)),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ulm_model::{RouteStep, TaskHost, TaskVm};
+
+    #[test]
+    fn bars_stand_where_the_steps_are_in_time() {
+        let host = |name: &str| TaskHost {
+            name: name.into(),
+            capacity: vec![],
+            takes: true,
+            power: Default::default(),
+            moves_in: 1,
+            moves_out: 1,
+        };
+        let vm = TaskVm { name: "web".into(), from: 0, to: 1, size: vec![], stays: false, copy: Default::default() };
+        let task = Task { hosts: vec![host("h1"), host("h2")], vms: vec![vm], ..Task::default() };
+        let step = |action, start_ms, end_ms| RouteStep { action, after: vec![], start_ms, end_ms };
+        let steps = vec![
+            step(RouteAction::PowerOn { host: 1 }, 0, 5000),
+            step(RouteAction::Move { vm: 0, from: 0, to: 1, rate: 0 }, 5000, 10_000),
+            step(RouteAction::PowerOff { host: 0 }, 10_000, 10_000),
+        ];
+        let route = Route { steps, makespan_ms: 10_000, ..Route::default() };
+        let wanted = [
+            "                  0:00.0        0:10.0",
+            "  0 switch on h2  ██████████",
+            "  1 web: h1 to h2           ██████████",
+            "  2 switch off h1                    █",
+        ];
+        let wanted = wanted.join("\n");
+        assert_eq!(drawn(&task, &route, 38), wanted);
+        assert_eq!(drawn(&task, &route, 0), wanted, "bars keep some room on the narrowest terminal");
+    }
+}

@@ -140,3 +140,6 @@ fn closed_host(task: &Task, host: usize) -> Option<&'static str> {
         Power::On | Power::SwitchOn { .. } => None,
     }
 }
+
+#[cfg(test)]
+mod tests;

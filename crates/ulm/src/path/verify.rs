@@ -15,9 +15,7 @@ pub fn answer(task: &Task, answer: &Answer) -> Result<(), String> {
             }
             Ok(())
         }
-        Answer::Impossible { certificate } => {
-            check_certificate(task, certificate).map_err(|fault| fault.to_string())
-        }
+        Answer::Impossible { certificate } => check_certificate(task, certificate).map_err(|fault| fault.to_string()),
         Answer::Undecided { best, left, .. } => {
             let arrived = check_route(task, best, Completeness::AnyPlacement).map_err(|fault| fault.to_string())?;
             let really: Vec<u32> =

@@ -43,7 +43,8 @@ impl Lookout {
     fn show(&self, progress: Progress) {
         let bar = self.bar.get_or_init(|| {
             // On anything but a terminal it draws nothing.
-            let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
+            let bar =
+                ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr()).with_elapsed(self.begun.elapsed());
             bar.set_style(
                 ProgressStyle::with_template("{spinner} {elapsed} {msg}")
                     .unwrap_or_else(|_| ProgressStyle::default_spinner()),

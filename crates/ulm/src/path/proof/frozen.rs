@@ -24,7 +24,10 @@ pub fn sentences(task: &Task, from: End, vms: &[u32]) -> String {
         }
     };
     let mut lines = vec![first];
-    lines.extend(vms.iter().take(EXPLAINED).map(|vm| format!("  {}", scene.why(*vm))));
+    // Those that are to move are asked about first.
+    let mut order = vms.to_vec();
+    order.sort_by_key(|vm| task.vms[*vm as usize].from == task.vms[*vm as usize].to);
+    lines.extend(order.iter().take(EXPLAINED).map(|vm| format!("  {}", scene.why(*vm))));
     if vms.len() > EXPLAINED {
         lines.push(format!("  and {} more in the same way", vms.len() - EXPLAINED));
     }
@@ -102,8 +105,15 @@ impl<'t> Scene<'t> {
             let best =
                 open().map(|host| (self.room(host, r), host)).max_by_key(|(room, host)| (*room, usize::MAX - host));
             let Some((room, host)) = best.filter(|(room, _)| *room < asks.size[r]) else { continue };
-            let (asked, room) = amounts(self.task, r, asks.size[r], room);
+            let (asked, said) = amounts(self.task, r, asks.size[r], room);
             let (what, host) = (&self.task.resources[r].name, &self.task.hosts[host].name);
+            if self.free[r] == Some(room) {
+                return format!(
+                    "{} asks for {asked} of {what}; all hosts together never have more than {said} free",
+                    asks.name
+                );
+            }
+            let room = said;
             return format!(
                 "{} asks for {asked} of {what}; the most that can ever be free on another host is {room}, on {host}",
                 asks.name
