@@ -5,7 +5,7 @@ use ulm_model::Stopped;
 /// How much work a search may do. It is counted, not timed, so that the same input gives the same answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Budget {
-    /// States that may be expanded, in all.
+    /// States that may be expanded, in all. The expansion of a state counts once for every 32 pairs of item and host that it looks at.
     pub expansions: u64,
     /// Memory that states may take, in bytes.
     pub bytes: u64,
@@ -14,7 +14,7 @@ pub struct Budget {
 impl Default for Budget {
     /// Enough for the hard cores of large clusters: some seconds, at most 1 GiB.
     fn default() -> Self {
-        Budget { expansions: 2_000_000, bytes: 1 << 30 }
+        Budget { expansions: 4_000_000, bytes: 1 << 30 }
     }
 }
 

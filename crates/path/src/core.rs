@@ -26,6 +26,8 @@ pub(crate) struct Core<'p> {
     pub hosts: Vec<u32>,
     /// For each place the host at the end.
     goal: Vec<u8>,
+    /// For each place what each of its moves costs at least.
+    least: Vec<u64>,
     /// What each host could give if none of the items were there, by host and kind.
     room: Vec<i64>,
     /// The same for the domains of all counters.
@@ -42,6 +44,24 @@ pub(crate) struct Sums {
     free: Vec<i64>,
     counters: Vec<Vec<i64>>,
     vm_at: Vec<u32>,
+}
+
+/// Room for the work of [`Core::least_cost`], used again and again.
+#[derive(Default)]
+pub(crate) struct Groups {
+    first: Vec<u8>,
+    state: Vec<Group>,
+}
+
+/// How hosts stand that pending items connect.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Group {
+    /// Nothing is pending.
+    Calm,
+    /// A pending item can move directly.
+    Moves,
+    /// None can; the first departure costs so much at least.
+    Blocked(u64),
 }
 
 /// A move within a core: a place in the list of items, and hosts by their numbers.
@@ -100,7 +120,13 @@ impl<'p> Core<'p> {
             }
         }
         let local = problem.counters.iter().map(|counter| counter.is_by_host()).collect();
-        Core { problem, items, class, hosts, goal, room, counters, local, vm_at: state.vm_at().to_vec() }
+        let least = items.iter().map(|item| problem.items[*item as usize].least).collect();
+        Core { problem, items, class, hosts, goal, least, room, counters, local, vm_at: state.vm_at().to_vec() }
+    }
+
+    /// What the expansion of a state counts for: see [`crate::Budget::expansions`].
+    pub fn weight(&self) -> u64 {
+        (self.items.len() * self.hosts.len()).div_ceil(32).max(1) as u64
     }
 
     /// The key of a placement.
@@ -244,47 +270,50 @@ impl<'p> Core<'p> {
     }
 
     /// A cost that no way from here to the end undercuts: see [`crate::bound`]. The sums must be the placement's.
-    pub fn least_cost(&self, key: &Key, sums: &Sums, group: &mut Vec<u8>) -> u64 {
+    pub fn least_cost(&self, key: &Key, sums: &Sums, groups: &mut Groups) -> u64 {
+        let Groups { first, state } = groups;
         // Hosts that pending items connect are one group; each host names one of its group, in the end the first.
-        group.clear();
-        group.extend(0..self.hosts.len() as u8);
+        first.clear();
+        first.extend(0..self.hosts.len() as u8);
         let mut total = 0u64;
         for (place, (at, goal)) in key.iter().zip(&self.goal).enumerate() {
             if at != goal && *goal != ANYWHERE {
-                total = total.saturating_add(self.problem.items[self.items[place] as usize].least);
-                let (a, b) = (root(group, *at), root(group, *goal));
-                group[usize::from(a.max(b))] = a.min(b);
+                total = total.saturating_add(self.least[place]);
+                let (a, b) = (root(first, *at), root(first, *goal));
+                first[usize::from(a.max(b))] = a.min(b);
             }
         }
         if total == 0 {
             return 0;
         }
-        const FREE: u64 = u64::MAX;
-        // For each group the cheapest first departure; FREE when a pending item can move directly.
-        let mut extra = [0u64; Self::HOSTS];
-        let mut pending = [false; Self::HOSTS];
+        state.clear();
+        state.resize(self.hosts.len(), Group::Calm);
+        let mut blocked = 0;
         for (place, (at, goal)) in key.iter().zip(&self.goal).enumerate() {
             if at == goal || *goal == ANYWHERE {
                 continue;
             }
-            let g = usize::from(root(group, *at));
-            if !pending[g] {
-                (pending[g], extra[g]) = (true, FREE - 1);
+            let group = &mut state[usize::from(root(first, *at))];
+            if *group == Group::Calm {
+                *group = Group::Blocked(u64::MAX);
+                blocked += 1;
             }
-            if extra[g] != FREE && self.may_be_direct(sums, place, *at, *goal) {
-                extra[g] = FREE;
+            if *group != Group::Moves && self.may_be_direct(sums, place, *at, *goal) {
+                *group = Group::Moves;
+                blocked -= 1;
             }
+        }
+        if blocked == 0 {
+            return total;
         }
         for (place, (at, goal)) in key.iter().zip(&self.goal).enumerate() {
-            let g = usize::from(root(group, *at));
-            if pending[g] && extra[g] != FREE {
-                let least = self.problem.items[self.items[place] as usize].least;
-                let twice = if at == goal { 2 } else { 1 };
-                extra[g] = extra[g].min(if *goal == ANYWHERE { least } else { least.saturating_mul(twice) });
+            if let Group::Blocked(cheapest) = &mut state[usize::from(root(first, *at))] {
+                let least = self.least[place];
+                *cheapest = (*cheapest).min(if at == goal { least.saturating_mul(2) } else { least });
             }
         }
-        let blocked = extra.iter().zip(pending).filter(|(extra, pending)| *pending && **extra != FREE);
-        blocked.fold(total, |sum, (extra, _)| sum.saturating_add(*extra))
+        let extra = |group: &Group| if let Group::Blocked(cheapest) = group { *cheapest } else { 0 };
+        state.iter().map(extra).fold(total, u64::saturating_add)
     }
 
     /// Whether nothing that only a departure from the target can mend stands against the direct move.

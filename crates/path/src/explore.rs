@@ -75,7 +75,7 @@ impl<'c, 'p> Exploration<'c, 'p> {
             if let Some(complete) = self.sides.iter().position(|side| layer(side) == 0) {
                 return Explored::None(if complete == 0 { End::A } else { End::B });
             }
-            if !purse.pay(1, self.bytes()) {
+            if !purse.pay(self.core.weight(), self.bytes()) {
                 return Explored::NotYet;
             }
             let which = usize::from(layer(&self.sides[1]) < layer(&self.sides[0]));

@@ -43,8 +43,10 @@ pub(crate) enum Climbed {
 const RETRIES: u64 = 12;
 /// Items times hosts up to which a pool is searched as a whole.
 const SEARCHABLE: usize = 20_000;
+/// Items times hosts up to which a pool is searched as a whole first, and not around the items that are left.
+const AS_A_WHOLE: usize = 1_500;
 /// Work, in items times hosts times expansions, that may go into a cheaper way for one pool.
-const POLISH: u64 = 6_000_000;
+const POLISH: u64 = 1_500_000;
 
 /// Climbs the ladder.
 pub(crate) fn climb(problem: &Problem<'_>, purse: &mut Purse<'_>) -> Climbed {
@@ -83,35 +85,56 @@ pub(crate) fn climb(problem: &Problem<'_>, purse: &mut Purse<'_>) -> Climbed {
     purse.left = left.len();
     let mut hops = improve::improved(&home, best.trail, purse);
     let mut there = true;
-    for pool in pools(problem, &fixed) {
-        let mine = |hop: &Hop| pool.has(hop.from);
+    for pool in pools(problem, &fixed).into_iter().filter(|pool| pool.pending) {
+        let own: Vec<Hop> = hops.iter().copied().filter(|hop| pool.has(hop.from)).collect();
         let open = left.iter().any(|item| pool.has(problem.items[*item as usize].home));
-        if !pool.pending {
-            continue;
-        }
-        let searchable = pool.hosts.len() <= Core::HOSTS && pool.items.len() * pool.hosts.len() <= SEARCHABLE;
-        let own: Vec<Hop> = hops.iter().copied().filter(mine).collect();
-        let found = match (open, searchable) {
-            (false, true) => polished(&home, &pool, own, purse),
-            (false, false) => own,
-            (true, true) => match decided(&home, &pool, purse) {
-                Decided::Way(way) => polished(&home, &pool, way, purse),
-                Decided::None(certificate) => return Climbed::Impossible(certificate),
-                Decided::Not => {
-                    there = false;
-                    own
-                }
-            },
-            (true, false) => {
-                let (way, all) = focus::finish(&home, own, purse);
-                there &= all;
+        let way = match settled(&home, &pool, own, open, purse) {
+            Settled::Way(way) => way,
+            Settled::None(certificate) => return Climbed::Impossible(certificate),
+            Settled::Not(way) => {
+                there = false;
                 way
             }
         };
-        hops.retain(|hop| !mine(hop));
-        hops.extend(found);
+        hops.retain(|hop| !pool.has(hop.from));
+        hops.extend(way);
     }
     if there { Climbed::There(hops) } else { Climbed::Stuck(hops) }
+}
+
+/// What becomes of a pool.
+enum Settled {
+    /// All its items get to their goals.
+    Way(Vec<Hop>),
+    /// There is no way.
+    None(Certificate),
+    /// So far it goes.
+    Not(Vec<Hop>),
+}
+
+/// Settles one pool, beginning with the hops at hand; `open`: these do not bring everything home.
+fn settled(home: &State<'_>, pool: &Pool, own: Vec<Hop>, open: bool, purse: &mut Purse<'_>) -> Settled {
+    let size = pool.items.len() * pool.hosts.len();
+    let searchable = pool.hosts.len() <= Core::HOSTS && size <= SEARCHABLE;
+    let mut own = own;
+    if open {
+        if size > AS_A_WHOLE {
+            let (way, all) = focus::finish(home, own, purse);
+            if all {
+                return Settled::Way(way);
+            }
+            own = way;
+        }
+        if !searchable {
+            return Settled::Not(own);
+        }
+        match decided(home, pool, purse) {
+            Decided::Way(way) => own = way,
+            Decided::None(certificate) => return Settled::None(certificate),
+            Decided::Not => return Settled::Not(own),
+        }
+    }
+    Settled::Way(if searchable { polished(home, pool, own, purse) } else { own })
 }
 
 enum Decided {

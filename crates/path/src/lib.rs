@@ -13,6 +13,8 @@ mod improve;
 mod ladder;
 mod pools;
 mod problem;
+mod relabel;
+mod repair;
 mod rule;
 mod schedule;
 mod search;
@@ -22,6 +24,8 @@ mod states;
 
 pub use budget::{Alone, Budget, Progress, Watch};
 pub use cost::{ByBytes, BySeconds, MoveCost};
+pub use relabel::relabel;
+pub use repair::{Conflict, Help, Repair, RepairKind, what_would_help};
 pub use rule::{Nature, Rule, Scope};
 
 use ulm_model::{Answer, Stopped, Task};

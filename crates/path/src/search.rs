@@ -9,7 +9,7 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
 use crate::budget::Purse;
-use crate::core::{Core, Step, Sums, Way};
+use crate::core::{Core, Groups, Step, Sums, Way};
 use crate::states::{NO_STATE, States};
 
 /// What counts how much.
@@ -65,7 +65,7 @@ impl<'c, 'p> Search<'c, 'p> {
         };
         let mut sums = Sums::default();
         core.sum(start, &mut sums);
-        let to_go = core.least_cost(start, &sums, &mut Vec::new());
+        let to_go = core.least_cost(start, &sums, &mut Groups::default());
         search.states.add(start, NO_STATE, (0, 0, 0));
         search.to_go.push(to_go);
         search.open.push(Reverse((0, to_go, 0)));
@@ -79,7 +79,7 @@ impl<'c, 'p> Search<'c, 'p> {
 
     /// Expands at most so many states, as far as the purse allows.
     pub fn go_on(&mut self, expansions: u64, purse: &mut Purse<'_>) -> Found {
-        let (mut sums, mut group, mut next, mut steps) = (Sums::default(), Vec::new(), Vec::new(), Vec::new());
+        let (mut sums, mut group, mut next, mut steps) = (Sums::default(), Groups::default(), Vec::new(), Vec::new());
         let mut left = expansions;
         while let Some(Reverse((rank, to_go, state))) = self.open.pop() {
             let so_far = self.cost[state as usize];
@@ -90,7 +90,7 @@ impl<'c, 'p> Search<'c, 'p> {
             if self.core.is_end(self.states.key(state)) {
                 return Found::Way(self.states.steps_to(state), so_far);
             }
-            if left == 0 || !purse.pay(1, self.bytes()) {
+            if left == 0 || !purse.pay(self.core.weight(), self.bytes()) {
                 self.open.push(Reverse((rank, to_go, state)));
                 return Found::NotYet;
             }
@@ -119,7 +119,7 @@ impl<'c, 'p> Search<'c, 'p> {
         key: &[u8],
         step: Step,
         sums: &mut Sums,
-        group: &mut Vec<u8>,
+        group: &mut Groups,
         next: &mut Vec<u8>,
     ) {
         let cost = so_far.saturating_add(self.core.cost(step));
