@@ -94,6 +94,19 @@ reasons! {
         by: String,
     } Normal "asked" => ("{by} asked for it");
 
+    /// The VM goes away for a while, so that another one has room.
+    MakesRoom {
+        /// The VM that needs the room.
+        for_vm: String,
+        /// The host on which it needs it.
+        host: HostName,
+    } Normal "way.makes_room" => ("it makes room on {host} for {for_vm}");
+    /// The VM goes back to the host on which it made room.
+    GoesBack {
+        /// Its host.
+        host: HostName,
+    } Normal "way.goes_back" => ("it made room on {host} and goes back");
+
     // ---- nothing to do
     /// No host is above its threshold for long enough.
     Calm { } Normal "hotspot.calm" => ("no host is overworked");
@@ -206,6 +219,13 @@ reasons! {
         /// The host that it should be on.
         host: HostName,
     } Soft "step.not_there" => ("it is not on {host} any more");
+    /// The step could have begun but for the limits on moves at once, for too long.
+    WaitedTooLong {
+        /// How long nothing of its plan has run.
+        waited: Duration,
+        /// The limit that was reached.
+        limit: String,
+    } Soft "step.waited" => ("it has waited {} for other moves to end ({limit}): make a new plan", spoken(*waited));
     /// A step that this one waits for did not succeed.
     PredecessorFailed {
         /// The number of that step.
@@ -330,6 +350,15 @@ reasons! {
         /// Hosts that each was tried on.
         hosts: u32,
     } Hard "hotspot.stuck" => ("{host} stays overworked: none of its {vms} VM(s) can go to any of the other {hosts} host(s)");
+    /// The VM is wanted on another host, and no order of moves that is sane all the way brings it there.
+    NoWay {
+        /// The VM.
+        vm: String,
+        /// The host that it is wanted on.
+        host: HostName,
+        /// What is in the way.
+        why: String,
+    } Hard "way.none" => ("no safe way leads {vm} to {host}: {why}");
 
     /// There is no such host.
     NoSuchHost {
