@@ -92,7 +92,9 @@ impl<'w> Purse<'w> {
     /// Asks whoever watches; whether the search is to end.
     pub fn look(&mut self) -> bool {
         let progress = Progress { stage: self.stage, left: self.left, explored: self.explored };
-        if !self.is_over() && let Some(why) = self.watch.look(progress) {
+        if !self.is_over()
+            && let Some(why) = self.watch.look(progress)
+        {
             self.stopped = Some(why);
         }
         self.is_over()

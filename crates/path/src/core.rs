@@ -131,7 +131,8 @@ impl<'p> Core<'p> {
 
     /// The key of a placement.
     pub fn key(&self, at: &[u32]) -> Vec<u8> {
-        let number = |host: u32| self.hosts.iter().position(|known| *known == host).expect("items are on the core's hosts");
+        let number =
+            |host: u32| self.hosts.iter().position(|known| *known == host).expect("items are on the core's hosts");
         let mut key: Vec<u8> = self.items.iter().map(|item| number(at[*item as usize]) as u8).collect();
         self.sort(&mut key);
         key

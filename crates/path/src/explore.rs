@@ -53,11 +53,6 @@ impl<'c, 'p> Exploration<'c, 'p> {
         self.sides.iter().map(|side| side.states.bytes()).sum()
     }
 
-    /// States known on both sides.
-    pub fn states(&self) -> u64 {
-        self.sides.iter().map(|side| side.states.len() as u64).sum()
-    }
-
     /// Expands at most so many states, as far as the purse allows.
     pub fn go_on(&mut self, expansions: u64, purse: &mut Purse<'_>) -> Explored {
         let (mut sums, mut next, mut steps) = (Sums::default(), Vec::new(), Vec::new());

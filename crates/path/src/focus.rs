@@ -19,7 +19,9 @@ const EXPANSIONS: u64 = 2_000;
 pub(crate) fn finish(home: &State<'_>, mut hops: Vec<Hop>, purse: &mut Purse<'_>) -> (Vec<Hop>, bool) {
     let problem = home.problem;
     let mut state = home.clone();
-    hops.iter().for_each(|hop| drop(state.go(hop.item, hop.to)));
+    for hop in &hops {
+        state.go(hop.item, hop.to);
+    }
     purse.stage = "searching close by";
     let mut progress = true;
     while progress {
@@ -33,7 +35,9 @@ pub(crate) fn finish(home: &State<'_>, mut hops: Vec<Hop>, purse: &mut Purse<'_>
             let found = HELPERS.iter().find_map(|helpers| around(&state, *item, *helpers, purse));
             let Some(found) = found else { continue };
             progress = true;
-            found.iter().for_each(|hop| drop(state.go(hop.item, hop.to)));
+            for hop in &found {
+                state.go(hop.item, hop.to);
+            }
             hops.extend(found);
         }
         if purse.stopped.is_some() {

@@ -12,7 +12,7 @@
 //!
 //! # What it guarantees
 //!
-//! Every hop is sane when it is made. Where sane moves can be undone ([`Problem::symmetric`]) no way to B is lost. It may
+//! Every hop is sane when it is made. Where every sane move can be undone (no draining hosts, no one-way CPUs) no way to B is lost. It may
 //! end with items that are not at their goals: then nothing is known. An item that is moved out of the way again and again becomes ever
 //! dearer to move, and the number of chains is bounded.
 //!
@@ -421,7 +421,8 @@ impl<'p> Greedy<'p> {
         }
         let mut candidates = self.candidates(host, item, chain);
         candidates.truncate(EVICTED);
-        let mark = Mark { hops: chain.hops.len(), items: chain.items.len(), hosts: chain.hosts.len(), cost: chain.cost };
+        let mark =
+            Mark { hops: chain.hops.len(), items: chain.items.len(), hosts: chain.hosts.len(), cost: chain.cost };
         let mut best: Option<(u64, Vec<Hop>, Vec<u32>)> = None;
         for (_, other, cost) in candidates {
             if chain.nodes == 0 {
@@ -516,9 +517,8 @@ impl<'p> Greedy<'p> {
             return None;
         }
         let size = self.problem().size(item).get(self.scarce).copied().unwrap_or(0);
-        let possible = |host: &u32| {
-            *host != here && !chain.hosts.contains(host) && self.problem().may_go(item, here, *host)
-        };
+        let possible =
+            |host: &u32| *host != here && !chain.hosts.contains(host) && self.problem().may_go(item, here, *host);
         let mut fuller: Vec<u32> =
             self.by_free.range(..(size, 0)).rev().map(|(_, host)| *host).filter(possible).take(DEEPER).collect();
         if fuller.len() < DEEPER {
@@ -564,7 +564,10 @@ impl<'p> Greedy<'p> {
             };
             let leftover = self.state.free(*host).iter().zip(size).enumerate();
             let leftover = leftover.map(|(k, (free, size))| self.scaled(k, free - size)).min().unwrap_or(0);
-            let key = (4 * harm + leftover + self.parked[*host as usize] + self.varied(u64::from(*host), leftover / 2), *host);
+            let key = (
+                4 * harm + leftover + self.parked[*host as usize] + self.varied(u64::from(*host), leftover / 2),
+                *host,
+            );
             if best.is_none_or(|best| key < best) {
                 best = Some(key);
             }

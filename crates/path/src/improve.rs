@@ -34,7 +34,9 @@ const EXPANSIONS: u64 = 300;
 pub(crate) fn improved(home: &State<'_>, hops: Vec<Hop>, purse: &mut Purse<'_>) -> Vec<Hop> {
     purse.stage = "looking for a cheaper way";
     let problem = home.problem;
-    let windows = hops.len() <= WINDOWED && problem.extra.is_empty() && problem.counters.iter().all(|counter| counter.is_by_host());
+    let windows = hops.len() <= WINDOWED
+        && problem.extra.is_empty()
+        && problem.counters.iter().all(|counter| counter.is_by_host());
     let mut rest = hops;
     rest.reverse();
     // For each item the hops that are still to come: an item with two or more is parked by the next one.
@@ -134,8 +136,7 @@ fn window(state: &State<'_>, stretch: &[Hop], purse: &mut Purse<'_>) -> Option<V
         }
         hosts.extend(more);
     }
-    let (inside, outside): (Vec<Hop>, Vec<Hop>) =
-        stretch.iter().rev().partition(|hop| hosts.contains(&hop.from));
+    let (inside, outside): (Vec<Hop>, Vec<Hop>) = stretch.iter().rev().partition(|hop| hosts.contains(&hop.from));
     let mut after = state.clone_places();
     inside.iter().for_each(|hop| after[hop.item as usize] = hop.to);
     let mut items: BTreeSet<u32> = inside.iter().map(|hop| hop.item).collect();

@@ -41,13 +41,7 @@ pub fn path(task: &Task, cost: &dyn MoveCost, budget: &Budget, watch: &dyn Watch
 }
 
 /// As [`path`], with rules of the caller's own beside the task's.
-pub fn path_with(
-    task: &Task,
-    rules: &[&dyn Rule],
-    cost: &dyn MoveCost,
-    budget: &Budget,
-    watch: &dyn Watch,
-) -> Answer {
+pub fn path_with(task: &Task, rules: &[&dyn Rule], cost: &dyn MoveCost, budget: &Budget, watch: &dyn Watch) -> Answer {
     debug_assert_eq!(task.flaw(), None);
     let problem = Problem::new(task, cost, rules);
     let least = bound::least_cost(&state::State::home(&problem));

@@ -79,8 +79,6 @@ impl Counter {
 pub(crate) struct Gate {
     /// Hosts that may be entered.
     pub enter: Vec<bool>,
-    /// How many these are.
-    pub width: usize,
     /// Places in [`Task::rules`] of the one-way rules that hold for it.
     pub one_way: Vec<u32>,
 }
@@ -254,15 +252,6 @@ impl<'t> Problem<'t> {
         one.vms.iter().map(|vm| self.cost.cost(self.task, *vm, from, to)).sum()
     }
 
-    /// Whether each sane move can be undone by a sane move, wherever VMs are: then no move that is made can lose the way to B.
-    pub fn symmetric(&self) -> bool {
-        let back = |item: &Item| {
-            let gate = &self.gates[item.gate as usize];
-            gate.enter[item.home as usize] && gate.one_way.is_empty()
-        };
-        self.items.iter().all(back) && self.extra.iter().all(|rule| rule.nature().symmetric)
-    }
-
     /// Whether two items can stand in for each other: equal in everything that decides what moves are sane, and with equal goals.
     /// Compared by this key. Groups, and items whose moves cost by source and target, have kinds of their own.
     pub fn kind_of(&self, item: u32) -> ItemKind<'_> {
@@ -318,7 +307,7 @@ fn gate(task: &Task, open: &[bool], rules: &[u32]) -> Gate {
             _ => one_way.push(*number),
         }
     }
-    Gate { width: enter.iter().filter(|open| **open).count(), enter, one_way }
+    Gate { enter, one_way }
 }
 
 /// One item goes from one host to another.

@@ -140,9 +140,7 @@ impl Tries<'_> {
             Answer::Impossible { .. } => {}
             Answer::Route(_) | Answer::Undecided { .. } => return none,
         }
-        let stays_impossible = |task: &Task| {
-            matches!(self.answer(task), Answer::Impossible { certificate } if !matches!(certificate, Certificate::Unsound { .. }))
-        };
+        let stays_impossible = |task: &Task| matches!(self.answer(task), Answer::Impossible { certificate } if !matches!(certificate, Certificate::Unsound { .. }));
         let enough: Vec<u64> = (0..task.resources.len()).map(|r| task.vms.iter().map(|vm| vm.size[r]).sum()).collect();
         let mut relaxed = task.clone();
         let mut left = Conflict::default();
@@ -239,9 +237,10 @@ impl Tries<'_> {
             self.task.hosts.iter().enumerate().map(|(h, host)| (host.capacity.clone(), h as u32)).collect();
         sorts.sort();
         sorts.dedup_by(|a, b| a.0 == b.0);
-        sorts.iter().take(NAMED).find_map(|(_, like)| {
-            self.planned(&with_one_more(self.task, *like), RepairKind::AddHost { like: *like })
-        })
+        sorts
+            .iter()
+            .take(NAMED)
+            .find_map(|(_, like)| self.planned(&with_one_more(self.task, *like), RepairKind::AddHost { like: *like }))
     }
 }
 

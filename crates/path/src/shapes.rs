@@ -34,7 +34,10 @@ pub(crate) fn equal_shapes(home: &State<'_>, fixed: &[bool]) -> Option<Vec<Hop>>
     let alike = |item: &u32| {
         let one = &problem.items[*item as usize];
         let gate = &problem.gates[one.gate as usize];
-        problem.size(*item) == size && one.counted.is_empty() && gate.one_way.is_empty() && gate.enter.iter().all(|o| *o)
+        problem.size(*item) == size
+            && one.counted.is_empty()
+            && gate.one_way.is_empty()
+            && gate.enter.iter().all(|o| *o)
     };
     let known = problem.extra.is_empty() && problem.cost.by_vm_alone() && size.iter().any(|size| *size > 0);
     (known && movable.iter().all(alike)).then(|| Walks::new(home, &movable).walk_all())?
