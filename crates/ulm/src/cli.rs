@@ -234,6 +234,9 @@ pub struct Path {
     /// Time that the search may take; without it the same input always gives the same answer
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     pub time_limit: Option<Duration>,
+    /// Which of VMs that are alike is where in B does not matter: they take the places that are cheapest to reach
+    #[arg(long)]
+    pub relabel: bool,
 }
 
 /// What is printed of a route.

@@ -42,6 +42,7 @@ fn found(common: &Common, args: &cli::Path, lookout: &Lookout) -> Outcome {
     let task = placement::task(Source { file: &file_a, text: &a }, Source { file: &file_b, text: &b })
         .map_err(|error| Failure::new(Exit::Usage, format!("A and B cannot be read:\n{error}")))?;
     let price = Price::of(&args.cost, &task)?;
+    let task = if args.relabel { ulm_path::relabel(&task, price.cost()) } else { task };
     let usual = Budget::default();
     let budget =
         Budget { expansions: args.budget.unwrap_or(usual.expansions), bytes: args.memory.unwrap_or(usual.bytes) };

@@ -99,6 +99,15 @@ fn a_proof_holds_until_somebody_changes_it() {
 }
 
 #[test]
+fn who_is_who_need_not_matter() {
+    let folder = tempfile::tempdir().unwrap();
+    let (file, done) = document(folder.path(), "tight-A.json", "tight-B.json", &["--relabel"]);
+    assert_eq!(done.status.code(), Some(0), "the two databases are alike and stay: {}", said(&done));
+    assert!(said(&done).starts_with("Nothing is to be done"), "{}", said(&done));
+    assert_eq!(ulm(&["check", &file.display().to_string()]).status.code(), Some(0));
+}
+
+#[test]
 fn a_plan_of_the_daemon_is_not_judged_here() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("plan.json");

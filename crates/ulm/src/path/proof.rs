@@ -41,7 +41,7 @@ fn amounts(task: &Task, resource: usize, one: u64, other: u64) -> (String, Strin
     if first == second && one != other { (grouped(one), grouped(other)) } else { (first, second) }
 }
 
-fn vm_names<'t>(task: &'t Task, vms: impl Iterator<Item = u32>) -> impl Iterator<Item = &'t str> {
+fn vm_names(task: &Task, vms: impl Iterator<Item = u32>) -> impl Iterator<Item = &str> {
     vms.map(|vm| task.vms[vm as usize].name.as_str())
 }
 
@@ -111,22 +111,19 @@ fn rule_broken(task: &Task, kind: &TaskRuleKind) -> String {
 }
 
 fn closed(task: &Task, from: End, classes: &[Vec<u32>], states: u64) -> String {
-    let movable = named(vm_names(task, classes.iter().flatten().copied()));
-    let states = match states {
-        1 => "only 1 placement".to_owned(),
-        n => format!("only {}", counted(n, "placement")),
-    };
-    let (who, alike) = match classes.iter().map(Vec::len).sum() {
-        0 => ("No VM can move at all".to_owned(), ""),
-        1 => (format!("No VM but {movable} can move at all"), ""),
-        n if n == classes.len() => (format!("No VMs but {movable} can move at all"), ""),
-        _ => (format!("No VMs but {movable} can move at all"), " (VMs that are alike are not told apart)"),
-    };
+    let members: usize = classes.iter().map(Vec::len).sum();
+    if members == 0 {
+        return "No VM can move at all, and A is not B.".to_owned();
+    }
+    let names = named(vm_names(task, classes.iter().flatten().copied()));
+    let alike = if members == classes.len() { "" } else { " (those that are alike are not told apart)" };
+    let states = counted(states, "placement");
     match from {
-        End::A => format!("{who}, and {states} can be reached from A{alike}; B is not among them."),
+        End::A => format!(
+            "Wherever the other VMs are, from A only {states} of {names}{alike} can be reached, and B is not among them."
+        ),
         End::B => format!(
-            "Seen backwards from B: {}, and B can be reached from {states}{alike}; A is not among them.",
-            who.replacen('N', "n", 1)
+            "Wherever the other VMs are, B can be reached from only {states} of {names}{alike}, and A is not among them."
         ),
     }
 }

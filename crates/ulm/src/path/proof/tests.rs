@@ -100,16 +100,13 @@ fn closed_rooms_are_told_with_their_size() {
     let closed = |from, classes, n| sentences(&task, &Certificate::Closed { from, classes, states: vec![vec![]; n] });
     assert_eq!(
         closed(End::A, vec![vec![0], vec![2]], 14),
-        "No VMs but db1, web can move at all, and only 14 placements can be reached from A; B is not among them."
+        "Wherever the other VMs are, from A only 14 placements of db1, web can be reached, and B is not among them."
     );
-    assert_eq!(
-        closed(End::A, vec![], 1),
-        "No VM can move at all, and only 1 placement can be reached from A; B is not among them."
-    );
+    assert_eq!(closed(End::A, vec![], 1), "No VM can move at all, and A is not B.");
     assert_eq!(
         sentences(&task, &Certificate::Explored { from: End::B, classes: vec![vec![0, 1]], states: 1_200_000 }),
-        "Seen backwards from B: no VMs but db1, db2 can move at all, and B can be reached from only 1,200,000 placements \
-         (VMs that are alike are not told apart); A is not among them."
+        "Wherever the other VMs are, B can be reached from only 1,200,000 placements of db1, db2 (those that are alike \
+         are not told apart), and A is not among them."
     );
 }
 
