@@ -90,12 +90,14 @@ pub enum Certificate {
     },
     /// All placements that can be reached from A (or from which B can be reached), and the other end is not among them.
     ///
-    /// VMs of one class are interchangeable: same sizes, same host in B, same `stays`, named together by every rule; and, when
-    /// their host in A is one that they may not come back to, the same host in A.
+    /// VMs of one class are interchangeable in everything that always holds: same sizes, same host in B, named together by every rule
+    /// that can be broken; and, when their host in A is one that they may not come back to, the same host in A. VMs in no class
+    /// either never move, or what they do only takes room from those in a class: they are not counted. Backwards from B a VM may
+    /// have come from any host that it may go to, and from its host in A.
     Closed {
         /// Seen from here.
         from: End,
-        /// The classes of VMs that move at all; every other VM is on its host of A in all states. Members ascend.
+        /// The classes of VMs of which the states tell. Members ascend.
         classes: Vec<Vec<u32>>,
         /// For each state the hosts of the VMs, class by class, ascending within each class. The states ascend.
         states: Vec<Vec<u32>>,
@@ -104,7 +106,7 @@ pub enum Certificate {
     Explored {
         /// Seen from here.
         from: End,
-        /// The classes of VMs that move at all.
+        /// The classes of VMs of which the states tell.
         classes: Vec<Vec<u32>>,
         /// How many states there are.
         states: u64,

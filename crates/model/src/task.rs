@@ -178,7 +178,8 @@ pub enum TaskRuleKind {
         /// Which hosts.
         hosts: Vec<u32>,
     },
-    /// The VMs move only to hosts of the same or a higher rank: CPUs that have all that the older ones had.
+    /// The VMs move only to hosts of the same or a higher rank: CPUs that have all that the older ones had. In B none is on a host of a
+    /// lower rank than its host in A.
     OneWay {
         /// Which VMs.
         vms: Vec<u32>,

@@ -31,8 +31,10 @@ pub(crate) fn breach_of_b(task: &Task) -> Option<Breach> {
             TaskRuleKind::Together { vms } => vms.windows(2).any(|pair| to(&pair[0]) != to(&pair[1])),
             TaskRuleKind::Only { vms, hosts } => vms.iter().any(|vm| !hosts.contains(&to(vm))),
             TaskRuleKind::Never { vms, hosts } => vms.iter().any(|vm| hosts.contains(&to(vm))),
-            // It is about moves: a way up is looked for by the search.
-            TaskRuleKind::OneWay { .. } => false,
+            TaskRuleKind::OneWay { vms, rank } => vms.iter().any(|vm| {
+                let vm = &task.vms[*vm as usize];
+                rank[vm.to as usize] < rank[vm.from as usize]
+            }),
         }
     };
     task.rules.iter().position(|rule| broken(&rule.kind)).map(|rule| Breach::Rule { rule: rule as u32 })
