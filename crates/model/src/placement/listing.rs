@@ -184,11 +184,22 @@ fn host<'t>(node: Node<'t>, which: Which, report: &mut Report<'t>) -> Option<Lis
     let on = keys.take("power").and_then(|node| node.word(&[("on", true), ("off", false)], report));
     let boot_ms = keys.take("boot_seconds").and_then(|node| seconds(node, report));
     let shutdown_ms = keys.take("shutdown_seconds").and_then(|node| seconds(node, report));
-    let moves_in = keys.take("moves_in").and_then(|node| small_count(node, "a number of moves", report));
-    let moves_out = keys.take("moves_out").and_then(|node| small_count(node, "a number of moves", report));
+    let moves_in = keys.take("moves_in").and_then(|node| moves(node, report));
+    let moves_out = keys.take("moves_out").and_then(|node| moves(node, report));
     let bandwidth = keys.take("bandwidth").and_then(|node| above_nothing(rate(node, report)?, report));
     keys.done(report);
     Some(ListedHost { name: name?, capacity, takes, on, boot_ms, shutdown_ms, moves_in, moves_out, bandwidth })
+}
+
+fn moves<'t>(node: Node<'t>, report: &mut Report<'t>) -> Option<Spot<'t, u32>> {
+    let moves = small_count(node, "a number of moves", report)?;
+    if moves.value == 0 {
+        let remedy =
+            "give 1 or more; \"takes\": false keeps a host from taking VMs, \"stays\": true keeps a VM where it is";
+        report.at(node.at, format!("a host without moves at once would never be done: {remedy}"));
+        return None;
+    }
+    Some(moves)
 }
 
 fn above_nothing<'t>(rate: Spot<'t, u64>, report: &mut Report<'t>) -> Option<Spot<'t, u64>> {

@@ -135,6 +135,15 @@ fn names_that_are_there_twice_are_told_with_both_lines() {
 }
 
 #[test]
+fn a_host_that_could_never_be_done_is_told() {
+    assert_eq!(
+        in_a(r#""power": "off""#, r#""power": "off", "moves_in": 0"#),
+        "A.json:6:92: a host without moves at once would never be done: give 1 or more; \"takes\": false keeps a host from \
+         taking VMs, \"stays\": true keeps a VM where it is"
+    );
+}
+
+#[test]
 fn missing_and_misspelt_keys_are_told() {
     assert_eq!(in_a(r#", "size": {"memory": "1.5GiB"}"#, ""), "A.json:11:5: `size` is missing: a VM needs it");
     assert_eq!(in_a("stays", "stay"), "A.json:9:74: `stay` is no key of a VM: did you mean `stays`?");

@@ -69,7 +69,7 @@ fn kind(which: u8, vms: Vec<u32>, hosts: Vec<u32>, number: u32, task: &Task) -> 
 prop_compose! {
     fn tasks()(
         resources in vec(holds(), 1..3),
-        hosts in vec((vec(0..64 * GI, 2), any::<bool>(), power(), 0u32..3, 0u32..3), 1..6),
+        hosts in vec((vec(0..64 * GI, 2), any::<bool>(), power(), 1u32..4, 1u32..4), 1..6),
         vms in vec((any::<Index>(), any::<Index>(), vec(0..GI, 2), any::<bool>(), copying()), 0..8),
         rules in vec((0u8..6, vec(any::<Index>(), 0..4), vec(any::<Index>(), 0..4), 0u32..4, holds(), any::<bool>()), 0..5),
         links in vec((1..GI, vec(any::<Index>(), 0..4)), 0..3),
