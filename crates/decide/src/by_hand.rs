@@ -1,12 +1,12 @@
 //! Moves that a person asks for, and the answer to "why does this VM not go there?".
 
-use ulm_check::{Grounds, check};
 use ulm_model::{HostIx, HostName, Plan, Reason, Step, StepId, VmId, VmIx};
 use ulm_place::Choice;
 use ulm_policy::Policy;
 use ulm_rules::Initiative;
 
 use crate::round::{Round, action, empty_plan, unbelievable};
+use crate::way::judged;
 use crate::{Input, gates};
 
 /// A plan with the one move that somebody asks for, or everything that stands against it.
@@ -32,16 +32,14 @@ pub fn migrate_by_hand(input: &Input, policy: &Policy, vm: VmId, to: &HostName, 
     }
     let step = Step {
         id: StepId(0),
-        action: action(&input.snapshot, Choice { vm, to }),
+        action: action(&input.snapshot, Choice { vm, to }, input.snapshot.vm(vm).host),
         after: Vec::new(),
         because: Reason::Asked { by: by.to_owned() },
     };
-    let digest = input.snapshot.digest();
-    let plan = Plan { parent: digest.clone(), steps: vec![step], ..empty_plan(input, policy) };
-    let grounds = Grounds { snapshot: &input.snapshot, digest: &digest, rulebook: &rulebook, now: input.now };
-    match check(&plan, &grounds) {
+    let mut plan = Plan { steps: vec![step], ..empty_plan(input, policy) };
+    match judged(input, &rulebook, &mut plan) {
         Ok(_) => Ok(plan),
-        Err(fault) => Err(vec![Reason::CheckRefused { sentence: fault.to_string() }]),
+        Err(refused) => Err(vec![refused]),
     }
 }
 

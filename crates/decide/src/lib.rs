@@ -17,6 +17,9 @@
 //! the same policy give the same decision, byte for byte. [`decide`] reads like a list of sentences; each gate stands in the
 //! open and what it holds back is in the [`Report`] with its reasons.
 //!
+//! Which VMs are wanted where is one question; how they get there another one: [`way()`] asks [`ulm_path`] for an order of moves that is
+//! sane all the way, and lets other VMs make room where that is needed.
+//!
 //! Whether acting is on changes nothing in the plan: a dry run is the same decision that nobody carries out.
 
 mod by_hand;
@@ -25,8 +28,10 @@ mod gates;
 mod input;
 mod report;
 mod round;
+mod way;
 
 pub use by_hand::{migrate_by_hand, why_not};
 pub use input::{Input, Past, VmPast};
 pub use report::{Answer, Decision, Gate, GateReport, HostReport, Relief, Report, VmReport};
 pub use round::decide;
+pub use way::{Wanted, Way, way};

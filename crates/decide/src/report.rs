@@ -57,6 +57,8 @@ pub enum Gate {
     Sustained,
     /// Further moves may be begun.
     Limits,
+    /// A safe way leads to where VMs are wanted. Only mentioned when some have none.
+    Way,
     /// The independent checker agrees.
     Check,
 }

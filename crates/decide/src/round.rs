@@ -1,13 +1,13 @@
 //! One round: from the facts to a plan, gate by gate.
 
-use ulm_check::{Grounds, check};
-use ulm_model::{Action, HostIx, HostState, Plan, Reason, Resource, Rulebook, Share, Snapshot, Step, StepId, VmIx};
+use ulm_model::{Action, Host, HostIx, HostState, Plan, Reason, Resource, Rulebook, Share, Snapshot, VmIx};
 use ulm_place::{Barred, Candidate, Ceiling, Choice, Fate, Scene, Use, relieve};
 use ulm_policy::Policy;
 use ulm_rules::{Initiative, State};
 
 use crate::figures::{self, HostFigures};
 use crate::report::{Answer, Decision, Gate, GateReport, HostReport, Relief, Report, VmReport};
+use crate::way::{self, Wanted};
 use crate::{Input, gates};
 
 /// So many VMs of one host are listed in a report. More would not help a person; the rest is counted.
@@ -36,9 +36,12 @@ pub fn decide(input: &Input, policy: &Policy) -> Decision {
     let busy = round.all_busy();
     report.held_at(Gate::Limits, busy.iter().cloned().collect());
     // Each one is relieved, the most overworked first, as far as the limits allow.
-    let choices: Vec<(Choice, Reason)> = hot.iter().flat_map(|hot| round.relieve(hot, &mut report)).collect();
-    report.summary = summary(&choices, &report);
-    let plan = plan(input, policy, &choices);
+    let wanted: Vec<Wanted> = hot.iter().flat_map(|hot| round.relieve(hot, &mut report)).collect();
+    report.summary = summary(&wanted, &report);
+    // A safe way leads there.
+    let (steps, left_out) = way::steps_to(input, policy, &rulebook, &wanted);
+    report.leave_out(&input.snapshot, &left_out);
+    let plan = Plan { steps, ..empty_plan(input, policy) };
     // The independent checker agrees.
     checked(input, &rulebook, plan, report)
 }
@@ -51,6 +54,26 @@ impl Report {
         }
         self.gates.push(GateReport { gate, held });
         !self.gates[self.gates.len() - 1].held.is_empty()
+    }
+}
+
+impl Report {
+    /// Takes back what was said of VMs that have no way to where they are wanted.
+    fn leave_out(&mut self, snapshot: &Snapshot, left_out: &[(VmIx, Reason)]) {
+        if left_out.is_empty() {
+            return;
+        }
+        for (vm, reason) in left_out {
+            let id = snapshot.vm(*vm).id;
+            for relief in self.hosts.iter_mut().flat_map(|host| &mut host.relief) {
+                let vms = relief.vms.iter_mut().filter(|vm| vm.vm == id && matches!(vm.answer, Answer::Goes(_)));
+                for vm in vms {
+                    vm.answer = Answer::Stays(vec![reason.clone()]);
+                    relief.ends = Some(reason.clone());
+                }
+            }
+        }
+        self.held_at(Gate::Way, left_out.iter().map(|(_, reason)| reason.clone()).collect());
     }
 }
 
@@ -81,14 +104,9 @@ impl<'i> Round<'i> {
         let state = State::new(snapshot, rulebook);
         let (mut figures, mut uses, mut barred) = (Vec::new(), Vec::new(), Vec::new());
         for host in &snapshot.hosts {
-            let since = gates::unchanged_since(input, &host.name);
-            let seen = figures::of_host(host, policy, input.now, since);
+            let seen = seen(input, policy, host);
             uses.push(seen.as_ref().map_or(Use::default(), HostFigures::mean));
-            barred.push(match (&seen, gates::settling(input, policy, &host.name)) {
-                (Err(reason), _) => Some(Barred::NoFigures(reason.clone())),
-                (Ok(_), Some(settling)) => Some(Barred::Settling(settling)),
-                (Ok(seen), None) => seen.enough(host, policy).err().map(Barred::NoFigures),
-            });
+            barred.push(bar(input, policy, host, &seen));
             figures.push(seen.ok());
         }
         let (margin, hotspot) = (policy.hotspot.margin, &policy.hotspot);
@@ -188,9 +206,9 @@ impl<'i> Round<'i> {
     }
 
     /// Chooses moves for one overworked host, and reports what came of it.
-    fn relieve(&mut self, hot: &Hot, report: &mut Report) -> Vec<(Choice, Reason)> {
+    fn relieve(&mut self, hot: &Hot, report: &mut Report) -> Vec<Wanted> {
         let because = report.hosts[hot.place].findings[0].clone();
-        let mut choices = Vec::new();
+        let mut wanted = Vec::new();
         for (resource, threshold) in &hot.resources {
             self.look_while_high(hot.host, *resource);
             let under_way = self.departures(hot.host);
@@ -224,9 +242,10 @@ impl<'i> Round<'i> {
                 found.tried.iter().take(LISTED_VMS).map(|tried| vm_report(snapshot, tried)).collect();
             let more_vms = all - vms.len() as u32;
             place.relief.push(Relief { resource: *resource, after: found.after, vms, more_vms, ends });
-            choices.extend(found.choices.into_iter().map(|choice| (choice, because.clone())));
+            let because = || because.clone();
+            wanted.extend(found.choices.iter().map(|&Choice { vm, to }| Wanted { vm, to, because: because() }));
         }
-        choices
+        wanted
     }
 
     /// From here on the source counts with what it uses while it is high: that is what is to be relieved.
@@ -258,6 +277,27 @@ impl<'i> Round<'i> {
         let left_lately = gates::left_lately(self.input, self.policy, vm.id);
         Candidate { vm: ix, demand: demand.unwrap_or_default(), held, failed_on, left_lately }
     }
+}
+
+/// Looks at a host's figures since its last move.
+fn seen(input: &Input, policy: &Policy, host: &Host) -> Result<HostFigures, Reason> {
+    figures::of_host(host, policy, input.now, gates::unchanged_since(input, &host.name))
+}
+
+/// Why a host of which that was seen is no target just now, if so.
+fn bar(input: &Input, policy: &Policy, host: &Host, seen: &Result<HostFigures, Reason>) -> Option<Barred> {
+    match (seen, gates::settling(input, policy, &host.name)) {
+        (Err(reason), _) => Some(Barred::NoFigures(reason.clone())),
+        (Ok(_), Some(settling)) => Some(Barred::Settling(settling)),
+        (Ok(seen), None) => seen.enough(host, policy).err().map(Barred::NoFigures),
+    }
+}
+
+/// Why the host is no target just now, if so.
+pub(crate) fn barred(input: &Input, policy: &Policy, host: HostIx) -> Option<Reason> {
+    let host = input.snapshot.host(host);
+    bar(input, policy, host, &seen(input, policy, host))
+        .map(|(Barred::NoFigures(reason) | Barred::Settling(reason))| reason)
 }
 
 fn vm_report(snapshot: &Snapshot, tried: &ulm_place::Tried) -> VmReport {
@@ -296,31 +336,21 @@ pub(crate) fn unbelievable(input: &Input, policy: &Policy) -> Vec<Reason> {
 }
 
 /// The one reason that tells most: why the first move is made, or else the most telling reason why a hot host stays hot.
-fn summary(choices: &[(Choice, Reason)], report: &Report) -> Reason {
-    if let Some((_, because)) = choices.first() {
-        return because.clone();
+fn summary(wanted: &[Wanted], report: &Report) -> Reason {
+    if let Some(first) = wanted.first() {
+        return first.because.clone();
     }
     let ends = report.hosts.iter().flat_map(|host| &host.relief).filter_map(|relief| relief.ends.as_ref());
     // Of equal classes the first, which is the most overworked host's.
     ends.rev().max_by_key(|reason| reason.class()).cloned().unwrap_or_else(|| report.summary.clone())
 }
 
-fn plan(input: &Input, policy: &Policy, choices: &[(Choice, Reason)]) -> Plan {
-    let steps = choices.iter().enumerate().map(|(i, (choice, because))| Step {
-        id: StepId(i as u32),
-        action: action(&input.snapshot, *choice),
-        after: Vec::new(),
-        because: because.clone(),
-    });
-    Plan { steps: steps.collect(), ..empty_plan(input, policy) }
-}
-
-pub(crate) fn action(snapshot: &Snapshot, choice: Choice) -> Action {
+pub(crate) fn action(snapshot: &Snapshot, choice: Choice, from: HostIx) -> Action {
     let vm = snapshot.vm(choice.vm);
     Action::Move {
         vm: vm.id,
         vm_name: vm.name.clone(),
-        from: snapshot.host(vm.host).name.clone(),
+        from: snapshot.host(from).name.clone(),
         to: snapshot.host(choice.to).name.clone(),
     }
 }
@@ -342,21 +372,15 @@ fn nothing(input: &Input, policy: &Policy, report: Report) -> Decision {
 
 /// The plan with the checker's receipt, or no steps and the reason.
 fn checked(input: &Input, rulebook: &Rulebook, mut plan: Plan, mut report: Report) -> Decision {
-    if plan.steps.is_empty() {
-        return Decision { plan, sane: None, report };
-    }
-    // Only now: the digest of a large cluster takes longer than the decision.
-    plan.parent = input.snapshot.digest();
-    let digest = plan.parent.clone();
-    let grounds = Grounds { snapshot: &input.snapshot, digest: &digest, rulebook, now: input.now };
-    match check(&plan, &grounds) {
+    match way::judged(input, rulebook, &mut plan) {
+        Ok(None) => Decision { plan, sane: None, report },
         Ok(sane) => {
             report.gates.push(GateReport { gate: Gate::Check, held: Vec::new() });
-            Decision { plan, sane: Some(sane), report }
+            Decision { plan, sane, report }
         }
-        Err(fault) => {
+        Err(refused) => {
             // Two rooms that share no code disagree: one of them is wrong, and nothing moves until it is known which.
-            report.held_at(Gate::Check, vec![Reason::CheckRefused { sentence: fault.to_string() }]);
+            report.held_at(Gate::Check, vec![refused]);
             plan.steps.clear();
             Decision { plan, sane: None, report }
         }
