@@ -2,8 +2,7 @@
 //!
 //! One task owns everything that changes. It takes orders, ends of moves and the clock's ticks one at
 //! a time; while a round of observation is under way, orders that need no fresh facts (switching off,
-//! aborting) are obeyed at once. Before any move begins, its two hosts are asked again and the checker
-//! judges that one step against what they say.
+//! aborting) are obeyed at once. How a step begins, or waits, stands in `begin`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -14,12 +13,12 @@ use thiserror::Error;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
-use ulm_check::Grounds;
+use ulm_check::{Fault, Grounds};
 use ulm_collect::{Known, Observer};
 use ulm_decide::Decision;
 use ulm_drivers::{Clock, Driver};
 use ulm_model::ledger::{Event, MoveKey, Outcome};
-use ulm_model::{Acting, HostName, HostState, InFlight, Plan, Reason, Snapshot, Step, StepId, Time, VmId};
+use ulm_model::{Acting, HostName, HostState, Plan, Reason, Snapshot, Step, Time, VmId};
 use ulm_policy::Policy;
 use ulm_store::{Service, StoreError};
 
@@ -34,6 +33,8 @@ use crate::orders::{find_host, find_vm};
 use crate::phase::Phase;
 use crate::published::Published;
 use crate::view::{Accepted, RoundStatus};
+
+mod begin;
 
 /// Orders that wait for the loop; more than a person can give at once.
 const ORDERS: usize = 64;
@@ -213,6 +214,7 @@ impl Daemon {
         let snapshot = Arc::new(self.observe(None).await);
         self.core.record(&snapshot);
         self.core.note_arrivals(&snapshot);
+        self.core.try_held_again();
         let decision = ulm_decide::decide(&self.core.input(&snapshot), &self.core.policy);
         self.core.note_stuck(&decision);
         let plan = decision.plan.clone();
@@ -302,8 +304,11 @@ impl Daemon {
         }
         let snapshot = self.observe(Some(&hosts)).await;
         self.core.not_stopped_since(stops)?;
-        if let Err(sentence) = self.core.check(&plan, &snapshot) {
-            return refuse(&self.core, Reason::CheckRefused { sentence });
+        // What only passes a limit on moves at once waits until it does not.
+        if let Err(fault) = self.core.check(&plan, &snapshot)
+            && !fault.passes()
+        {
+            return refuse(&self.core, Reason::CheckRefused { sentence: fault.to_string() });
         }
         self.core.accept(plan, by)
     }
@@ -342,40 +347,6 @@ impl Daemon {
         self.observer.forget(name);
         self.core.release(name);
         Ok(())
-    }
-
-    /// Begins every ready step that its two hosts, asked again, and the checker allow.
-    async fn begin_ready(&mut self) {
-        let ready = self.core.executor.ready();
-        if ready.is_empty() {
-            return;
-        }
-        let hosts: BTreeSet<HostName> = ready.iter().flat_map(|(key, _)| [key.from.clone(), key.to.clone()]).collect();
-        let mut snapshot = self.observe(Some(&hosts)).await;
-        // Switching off while the hosts were asked has refused them: ask the executor again.
-        for (key, because) in self.core.executor.ready() {
-            if !hosts.contains(&key.from) || !hosts.contains(&key.to) {
-                continue;
-            }
-            // Taken out while the hosts were asked.
-            if self.core.maintenance.contains(&key.to) {
-                self.core.refuse(&key, Reason::Maintenance { host: key.to.clone() });
-                continue;
-            }
-            match self.core.check(&one_step(&key, &because, &snapshot), &snapshot) {
-                Err(sentence) => self.core.refuse(&key, Reason::CheckRefused { sentence }),
-                Ok(()) => {
-                    self.core.begin(&key, because, How::Begin, self.core.clock.now());
-                    let (vm, from) = (snapshot.find_vm(key.vm), snapshot.find_host(&key.from));
-                    if let (Some(vm), Some(from)) = (vm, from) {
-                        let to = snapshot.find_host(&key.to);
-                        snapshot.in_flight.push(InFlight { vm, from, to, since: snapshot.taken_at });
-                        snapshot.in_flight.sort_by_key(|flight| flight.vm);
-                    }
-                }
-            }
-        }
-        self.core.published.snapshot = Arc::new(snapshot);
     }
 }
 
@@ -508,11 +479,11 @@ impl Core {
         ulm_decide::Input::new(snapshot.clone(), self.clock.now(), self.published.acting, self.books.past())
     }
 
-    fn check(&self, plan: &Plan, snapshot: &Snapshot) -> Result<(), String> {
+    fn check(&self, plan: &Plan, snapshot: &Snapshot) -> Result<(), Fault> {
         let rulebook = self.policy.rulebook();
         // The digest binds a plan to the facts that it was made from; here it is judged by newer ones.
         let grounds = Grounds { snapshot, digest: &plan.parent, rulebook: &rulebook, now: self.clock.now() };
-        ulm_check::check(plan, &grounds).map(|_| ()).map_err(|fault| fault.to_string())
+        ulm_check::check(plan, &grounds).map(|_| ())
     }
 
     /// Takes a plan on: it is kept, and the ledger says so, before any step of it begins.
@@ -590,7 +561,7 @@ impl Core {
 
     /// Takes the end of a move in; tells the two hosts that it has changed.
     fn take_end(&mut self, done: Done) -> BTreeSet<HostName> {
-        let (key, end) = self.executor.ended(done);
+        let (key, end) = self.executor.ended(done, self.clock.now());
         let ends = BTreeSet::from([key.from.clone(), key.to.clone()]);
         match end {
             End::Ended(Outcome::Moved) => tracing::info!(%key, "moved"),
@@ -652,15 +623,6 @@ impl Core {
         self.published.troubles = self.troubles.values().cloned().collect();
         self.out.send_replace(Arc::new(self.published.clone()));
     }
-}
-
-/// A plan of one step, as it is judged just before it begins.
-fn one_step(key: &MoveKey, because: &Reason, snapshot: &Snapshot) -> Plan {
-    let MoveKey { vm, vm_name, from, to, .. } = key.clone();
-    let action = ulm_model::Action::Move { vm, vm_name, from, to };
-    let step = Step { id: StepId(0), action, after: Vec::new(), because: because.clone() };
-    let taken = snapshot.taken_at;
-    Plan { parent: String::new(), made_at: taken, expires_at: taken + Duration::from_secs(60), steps: vec![step] }
 }
 
 fn hosts_of(steps: &[Step]) -> BTreeSet<HostName> {

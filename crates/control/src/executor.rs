@@ -3,9 +3,13 @@
 //! A step is ready when all the steps that it waits for have ended with their VM on its target. A step
 //! that waits for one that came out otherwise is refused, and so are those that wait for it; all others
 //! go on. The executor makes no choices: which steps there are and what they wait for, the plan says.
+//!
+//! The limits on moves at once are kept by waiting: a ready step that would pass one is held back, others overtake it, and it is tried
+//! again when a move has ended, and in each round. When nothing of its plan runs, that has an end.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
@@ -43,6 +47,12 @@ struct Run {
     by: String,
     accepted_at: Time,
     ends: BTreeMap<StepId, End>,
+    /// The limit that last held a ready step back.
+    held: BTreeMap<StepId, Reason>,
+    /// Held steps that are not to be tried before something has changed.
+    resting: BTreeSet<StepId>,
+    /// When it was accepted, or last began or ended a move.
+    last_sign: Time,
 }
 
 struct Open {
@@ -72,14 +82,24 @@ impl Executor {
     pub fn accept(&mut self, id: PlanId, plan: Plan, by: &str, at: Time) {
         self.order.retain(|known| *known != id);
         self.order.push(id.clone());
-        self.runs.insert(id, Run { plan, by: by.to_owned(), accepted_at: at, ends: BTreeMap::new() });
+        let run = Run {
+            plan,
+            by: by.to_owned(),
+            accepted_at: at,
+            ends: BTreeMap::new(),
+            held: BTreeMap::new(),
+            resting: BTreeSet::new(),
+            last_sign: at,
+        };
+        self.runs.insert(id, run);
         while self.order.len() > KEEP_PLANS {
             let Some(over) = self.order.iter().position(|id| self.runs[id].is_over()) else { break };
             self.runs.remove(&self.order.remove(over));
         }
     }
 
-    /// The steps that may begin now, in the order of plans and steps. Refuses on the way those that never can.
+    /// The steps that may begin now, in the order of plans and steps; not those that a limit holds back. Refuses on the way those that
+    /// never can.
     pub fn ready(&mut self) -> Vec<(MoveKey, Reason)> {
         let mut ready = Vec::new();
         let order = self.order.clone();
@@ -91,7 +111,8 @@ impl Executor {
             for step in &run.plan.steps {
                 let key = key(&id, step);
                 let fulfilled = step.after.iter().all(|after| run.moved(*after));
-                if !run.ends.contains_key(&step.id) && fulfilled && !self.is_open(&key) {
+                let over = run.ends.contains_key(&step.id) || run.resting.contains(&step.id);
+                if !over && fulfilled && !self.is_open(&key) {
                     ready.push((key, step.because.clone()));
                 }
             }
@@ -116,6 +137,43 @@ impl Executor {
         })
     }
 
+    /// Holds a ready step back, until [`Executor::try_again`].
+    pub fn hold(&mut self, key: &MoveKey, limit: Reason) {
+        if let Some(run) = self.runs.get_mut(&key.plan) {
+            run.held.insert(key.step, limit);
+            run.resting.insert(key.step);
+        }
+    }
+
+    /// Makes the steps ready again that a limit has held back: something may have ended.
+    pub fn try_again(&mut self) {
+        self.runs.values_mut().for_each(|run| run.resting.clear());
+    }
+
+    /// Refuses the steps that a limit holds back in plans of which nothing has run for so long; tells which, and why.
+    pub fn give_up(&mut self, now: Time, patience: Duration) -> Vec<(MoveKey, Reason)> {
+        let mut given_up = Vec::new();
+        for (id, run) in &self.runs {
+            let waited = now.since(run.last_sign);
+            if waited < patience || self.tracks().any(|track| track.key.plan == *id) {
+                continue;
+            }
+            for step in run.plan.steps.iter().filter(|step| run.resting.contains(&step.id)) {
+                let limit = run.held.get(&step.id).map_or_else(String::new, Reason::to_string);
+                given_up.push((key(id, step), Reason::WaitedTooLong { waited, limit }));
+            }
+        }
+        for (key, reason) in &given_up {
+            self.refuse(key, reason.clone());
+        }
+        given_up
+    }
+
+    /// How many moves are open.
+    pub fn open_moves(&self) -> usize {
+        self.open.len()
+    }
+
     /// Whether any move is open.
     pub fn is_busy(&self) -> bool {
         !self.open.is_empty()
@@ -124,7 +182,7 @@ impl Executor {
     /// Refuses a step that was to begin.
     pub fn refuse(&mut self, key: &MoveKey, reason: Reason) {
         if let Some(run) = self.runs.get_mut(&key.plan) {
-            run.ends.insert(key.step, End::Refused(reason));
+            run.end(key.step, End::Refused(reason));
         }
     }
 
@@ -153,6 +211,10 @@ impl Executor {
             return None;
         }
         let vm = key.vm;
+        if let Some(run) = self.runs.get_mut(&key.plan) {
+            run.held.remove(&key.step);
+            run.last_sign = since;
+        }
         let track = Arc::new(Mutex::new(Track { key, because, phase, since, progress: None, trouble: None }));
         let (abort, asked) = watch::channel(None);
         self.open.insert(vm, Open { track: track.clone(), abort });
@@ -178,14 +240,16 @@ impl Executor {
         });
     }
 
-    /// Takes the end of a move in; tells which, and how it ended.
-    pub fn ended(&mut self, done: Done) -> (MoveKey, End) {
+    /// Takes the end of a move in; tells which, and how it ended. Whatever a limit held back is tried again.
+    pub fn ended(&mut self, done: Done, at: Time) -> (MoveKey, End) {
         let Done { key, end } = done;
         while self.acts.try_join_next().is_some() {}
         self.open.remove(&key.vm);
         if let Some(run) = self.runs.get_mut(&key.plan) {
-            run.ends.insert(key.step, end.clone());
+            run.end(key.step, end.clone());
+            run.last_sign = at;
         }
+        self.try_again();
         (key, end)
     }
 
@@ -235,7 +299,7 @@ impl Executor {
                         phase: Phase::Waiting,
                         since: run.accepted_at,
                         progress: None,
-                        trouble: None,
+                        trouble: run.held.get(&step.id).map(Reason::to_string),
                     });
                 }
             }
@@ -274,6 +338,12 @@ pub enum How {
 }
 
 impl Run {
+    fn end(&mut self, step: StepId, end: End) {
+        self.held.remove(&step);
+        self.resting.remove(&step);
+        self.ends.insert(step, end);
+    }
+
     fn moved(&self, step: StepId) -> bool {
         self.ends.get(&step) == Some(&End::Ended(Outcome::Moved))
     }
@@ -327,7 +397,7 @@ mod tests {
 
     fn end(executor: &mut Executor, id: &PlanId, step: u32, end: End) {
         let key = key(id, &executor.runs[id].plan.steps[step as usize].clone());
-        executor.ended(Done { key, end });
+        executor.ended(Done { key, end }, Time(0));
     }
 
     #[test]
@@ -363,6 +433,38 @@ mod tests {
         let refused = executor.refuse_waiting(None, &Reason::Stopped {});
         assert_eq!(refused.iter().map(|key| key.step.0).collect::<Vec<_>>(), [1]);
         assert!(!executor.has_waiting() && executor.known_moves().len() == 1);
+    }
+
+    #[test]
+    fn a_step_that_a_limit_holds_back_is_overtaken_and_tried_again_when_a_move_has_ended() {
+        let (mut executor, id) = executor(vec![step(0, &[]), step(1, &[])]);
+        let (first, _) = executor.ready().remove(0);
+        executor.hold(&first, Reason::AllBusy { moves: 1, limit: 1 });
+        assert_eq!(ready_ids(&mut executor), [1]);
+        assert!(executor.has_waiting());
+        assert_eq!(executor.moves()[0].trouble.as_deref(), Some("1 of at most 1 moves run at once"));
+        end(&mut executor, &id, 1, End::Ended(Outcome::Moved));
+        assert_eq!(ready_ids(&mut executor), [0]);
+    }
+
+    #[test]
+    fn a_step_is_held_back_for_so_long_only_when_nothing_of_its_plan_runs() {
+        let (mut executor, _) = executor(vec![step(0, &[]), step(1, &[]), step(2, &[0])]);
+        let (minute, limit) = (Duration::from_secs(60), Reason::AllBusy { moves: 1, limit: 1 });
+        let mut ready = executor.ready();
+        let (runs, because) = ready.remove(1);
+        executor.begin(runs.clone(), because, Phase::Waiting, Time(0)).expect("nothing is open yet");
+        executor.hold(&ready[0].0, limit.clone());
+        assert!(executor.give_up(Time(600_000), minute).is_empty(), "a move of the plan runs");
+        executor.ended(Done { key: runs, end: End::Ended(Outcome::Moved) }, Time(600_000));
+        executor.hold(&ready[0].0, limit);
+        assert!(executor.give_up(Time(659_999), minute).is_empty());
+        let given_up = executor.give_up(Time(660_000), minute);
+        assert_eq!(
+            given_up.iter().map(|(key, reason)| (key.step.0, reason.code())).collect::<Vec<_>>(),
+            [(0, "step.waited")]
+        );
+        assert!(executor.ready().is_empty() && !executor.has_waiting(), "what waits for it is refused as well");
     }
 
     #[test]
