@@ -89,6 +89,16 @@ impl<'w> Purse<'w> {
         !self.is_over()
     }
 
+    /// Counts work that is bounded anyhow, at most up to the budget.
+    pub fn spend(&mut self, expansions: u64) {
+        self.explored = self.explored.saturating_add(expansions).min(self.budget.expansions);
+    }
+
+    /// Whether so many parts in a hundred of the budget are spent.
+    pub fn has_spent(&self, percent: u64) -> bool {
+        self.explored >= self.budget.expansions / 100 * percent
+    }
+
     /// Asks whoever watches; whether the search is to end.
     pub fn look(&mut self) -> bool {
         let progress = Progress { stage: self.stage, left: self.left, explored: self.explored };

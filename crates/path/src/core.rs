@@ -124,6 +124,11 @@ impl<'p> Core<'p> {
         Core { problem, items, class, hosts, goal, least, room, counters, local, vm_at: state.vm_at().to_vec() }
     }
 
+    /// For searches that want any way: moves that may cost nothing count all the same, so that they are seen to be still to come.
+    pub fn count_every_move(&mut self) {
+        self.least.iter_mut().for_each(|least| *least = (*least).max(1));
+    }
+
     /// What the expansion of a state counts for: see [`crate::Budget::expansions`].
     pub fn weight(&self) -> u64 {
         (self.items.len() * self.hosts.len()).div_ceil(32).max(1) as u64

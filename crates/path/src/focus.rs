@@ -67,7 +67,8 @@ fn around(state: &State<'_>, item: u32, helpers: usize, purse: &mut Purse<'_>) -
     hosts.extend(others.into_iter().take(helpers));
     let mut items: Vec<u32> = hosts.iter().flat_map(|host| state.residents(*host)).copied().collect();
     items.sort_unstable();
-    let core = Core::new(state, items, hosts);
+    let mut core = Core::new(state, items, hosts);
+    core.count_every_move();
     let start = core.key(&state.at);
     let mut search = Search::new(&core, &start, GREEDY, u64::MAX);
     match search.go_on(EXPANSIONS, purse) {

@@ -96,7 +96,29 @@ impl<'p> Greedy<'p> {
         let mut greedy = Greedy::new(state, noise);
         greedy.direct();
         greedy.make_room_everywhere();
+        greedy.take_back_what_was_in_vain();
         greedy
+    }
+
+    /// When it does not get to the end: back to where the fewest items were left, for the first time.
+    fn take_back_what_was_in_vain(&mut self) {
+        let mut left = self.left().len() as i64;
+        if left == 0 {
+            return;
+        }
+        // From the end backwards: how many were left before each hop.
+        let (mut fewest, mut keep) = (left, self.trail.len());
+        for (before, hop) in self.trail.iter().enumerate().rev() {
+            let goal = self.goal(hop.item);
+            left += i64::from(hop.to == goal) - i64::from(hop.from == goal);
+            if left <= fewest {
+                (fewest, keep) = (left, before);
+            }
+        }
+        while self.trail.len() > keep {
+            let hop = self.trail.pop().expect("there are more");
+            self.shift(hop.item, hop.from);
+        }
     }
 
     fn new(state: State<'p>, noise: u64) -> Self {

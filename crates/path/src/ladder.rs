@@ -68,15 +68,15 @@ pub(crate) fn climb(problem: &Problem<'_>, purse: &mut Purse<'_>) -> Climbed {
     purse.stage = "making room";
     let mut best = Greedy::run(home.clone(), 0);
     let mut left = best.left();
-    purse.pay(best.work / 8, 0);
+    purse.spend(best.work / 8);
     let small = problem.items.len() < 20_000;
     for noise in 1..=RETRIES {
         purse.left = left.len();
-        if left.is_empty() || !small || purse.look() {
+        if left.is_empty() || !small || purse.has_spent(25) || purse.look() {
             break;
         }
         let again = Greedy::run(home.clone(), noise);
-        purse.pay(again.work / 8, 0);
+        purse.spend(again.work / 8);
         if again.left().len() < left.len() {
             left = again.left();
             best = again;
@@ -145,7 +145,8 @@ enum Decided {
 
 /// Search for any way, and exploration of everything, in turns.
 fn decided(home: &State<'_>, pool: &Pool, purse: &mut Purse<'_>) -> Decided {
-    let core = Core::new(home, pool.items.clone(), pool.hosts.clone());
+    let mut core = Core::new(home, pool.items.clone(), pool.hosts.clone());
+    core.count_every_move();
     let start = core.key(&home.at);
     let mut search = Search::new(&core, &start, GREEDY, u64::MAX);
     let mut exploration = Exploration::new(&core, &start);

@@ -16,6 +16,8 @@ const DROPPED: usize = 48;
 const STOPPED: usize = 24;
 /// Plans that are made to see which moves can be made without the others.
 const LEFT: usize = 64;
+/// With more VMs than that only a quarter as much is tried.
+const LARGE: usize = 3_000;
 /// Repairs of one kind that are named.
 const NAMED: usize = 3;
 
@@ -122,6 +124,11 @@ impl Tries<'_> {
         }
     }
 
+    /// How many tries are made of so many at most.
+    fn tries(&self, most: usize) -> usize {
+        if self.task.vms.len() > LARGE { most / 4 } else { most }
+    }
+
     fn misplaced(&self) -> Vec<u32> {
         let moves = |vm: &u32| self.task.vms[*vm as usize].from != self.task.vms[*vm as usize].to;
         (0..self.task.vms.len() as u32).filter(moves).collect()
@@ -131,7 +138,7 @@ impl Tries<'_> {
     fn conflict(&self) -> Conflict {
         let (task, wanted) = (self.task, self.misplaced());
         let none = Conflict::default();
-        if task.hosts.len() + task.rules.len() + wanted.len() > DROPPED {
+        if task.hosts.len() + task.rules.len() + wanted.len() > self.tries(DROPPED) {
             return none;
         }
         // A target that is wrong in itself is told by its certificate.
@@ -180,7 +187,7 @@ impl Tries<'_> {
             };
             self.planned(&task, kind)
         };
-        self.task.rules.iter().enumerate().take(DROPPED).filter_map(lifted).collect()
+        self.task.rules.iter().enumerate().take(self.tries(DROPPED)).filter_map(lifted).collect()
     }
 
     /// As few wanted moves as possible are given up: all at first, then those that can be made after all are taken in again.
@@ -191,7 +198,7 @@ impl Tries<'_> {
         wanted.iter().for_each(|vm| kept.vms[*vm as usize].to = task.vms[*vm as usize].from);
         let mut best = None;
         let mut left = wanted.clone();
-        let mut tries = LEFT;
+        let mut tries = self.tries(LEFT);
         // Halves at first, then quarters, and single ones in the end.
         let mut size = wanted.len();
         while size > 0 && tries > 0 {
@@ -225,7 +232,7 @@ impl Tries<'_> {
         let mut seen = std::collections::BTreeSet::new();
         tried.retain(|vm| seen.insert(*vm));
         let stopped = |vm: &u32| self.planned(&without(task, *vm), RepairKind::Stop { vm: *vm });
-        let mut repairs: Vec<Repair> = tried.iter().take(STOPPED).filter_map(stopped).collect();
+        let mut repairs: Vec<Repair> = tried.iter().take(self.tries(STOPPED)).filter_map(stopped).collect();
         repairs.sort_by_key(|repair| repair.cost);
         repairs.truncate(NAMED);
         repairs

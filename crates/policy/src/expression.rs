@@ -233,6 +233,25 @@ impl MoveCost for ExpressionCost {
     fn by_vm_alone(&self) -> bool {
         self.sources.len() <= 1 && self.targets.len() <= 1
     }
+
+    fn least(&self, task: &Task, vm: u32) -> u64 {
+        let (sources, targets) = (self.sources.len(), self.targets.len());
+        let class = self.vms.class(vm) as usize;
+        match &self.known {
+            Known::All(all) => {
+                let of = |(source, target): (usize, usize)| {
+                    let (from, to) = (self.sources.only(source), self.targets.only(target));
+                    let nowhere = from.is_some() && from == to;
+                    (!nowhere).then(|| all[(class * sources + source) * targets + target])
+                };
+                let pairs = (0..sources).flat_map(|source| (0..targets).map(move |target| (source, target)));
+                pairs.filter_map(of).min().unwrap_or(0)
+            }
+            // Hosts make no difference: any two will do.
+            Known::Later(..) if self.by_vm_alone() => self.cost(task, vm, 0, 0),
+            Known::Later(..) => 0,
+        }
+    }
 }
 
 /// An error of the evaluation as a sentence, and the word that it is about.

@@ -4,6 +4,7 @@
 //! before anybody sees it; [`steps`], [`gantt`] and [`proof`] say the answer.
 
 mod gantt;
+mod help;
 pub mod price;
 pub mod proof;
 mod steps;
@@ -15,7 +16,7 @@ use std::path::Path;
 
 use ulm_model::placement::{self, Source};
 use ulm_model::{Answer, RouteFile, Stopped, Task};
-use ulm_path::Budget;
+use ulm_path::{Budget, Help};
 
 use crate::cli::{self, Common, Show};
 use crate::exit::{Exit, Failure, Outcome};
@@ -47,6 +48,10 @@ fn found(common: &Common, args: &cli::Path, lookout: &Lookout) -> Outcome {
     let budget =
         Budget { expansions: args.budget.unwrap_or(usual.expansions), bytes: args.memory.unwrap_or(usual.bytes) };
     let answer = ulm_path::path(&task, price.cost(), &budget, lookout);
+    let help = match &answer {
+        Answer::Impossible { .. } => ulm_path::what_would_help(&task, price.cost(), lookout),
+        Answer::Route(_) | Answer::Undecided { .. } => Help::default(),
+    };
     lookout.over();
     if let Some(error) = price.failure() {
         return Err(Failure::new(Exit::Usage, format!("--cost: {error}")));
@@ -59,7 +64,7 @@ fn found(common: &Common, args: &cli::Path, lookout: &Lookout) -> Outcome {
     }
     let costs = price.costs(&task, &answer);
     let file = RouteFile { task, cost: args.cost.clone(), costs, answer };
-    show(common, args, &file, &price)
+    show(common, args, &file, &price, &help)
 }
 
 /// What stands in a file.
@@ -69,7 +74,7 @@ pub fn text(file: &Path) -> Outcome<String> {
     String::from_utf8(bytes).map_err(|_| wrong("this is no text in UTF-8: give a JSON file".to_owned()))
 }
 
-fn show(common: &Common, args: &cli::Path, file: &RouteFile, price: &Price) -> Outcome {
+fn show(common: &Common, args: &cli::Path, file: &RouteFile, price: &Price, help: &Help) -> Outcome {
     if let Some(output) = &args.output {
         std::fs::write(output, file.write()).map_err(|error| {
             let message = format!("the answer cannot be written to {}: {error}. Give another file", output.display());
@@ -97,7 +102,9 @@ fn show(common: &Common, args: &cli::Path, file: &RouteFile, price: &Price) -> O
         }
         Answer::Impossible { certificate } => {
             let ends = format!("No route leads from {} to {}.", args.a.display(), args.b.display());
-            let message = format!("{ends}\n{}", proof::sentences(&file.task, certificate));
+            let why = proof::sentences(&file.task, certificate);
+            let helps = help::sentences(&file.task, help, price);
+            let message = format!("{ends}\n{why}\n{helps}").trim_end().to_owned();
             Err(Failure::new(Exit::Refused, message))
         }
         Answer::Undecided { best, left, explored, why } => {

@@ -316,14 +316,12 @@ fn figures() {
         let problem = Problem::new(&task, &ByBytes, &[]);
         let mut walk = Walk::new(&problem);
         walk.home(&mut Dice(2));
-        let begin = std::time::Instant::now();
         let route = schedule(&problem, &walk.hops, 0);
         let edges: usize = route.steps.iter().map(|step| step.after.len()).sum();
         eprintln!(
-            "{hosts} hosts at {fill}: {} hops, {:.2} times the bound, {edges} waits, {:?}",
+            "{hosts} hosts at {fill}: {} hops, {:.2} times the bound, {edges} waits",
             walk.hops.len(),
-            route.makespan_ms as f64 / route.makespan_bound_ms as f64,
-            begin.elapsed()
+            route.makespan_ms as f64 / route.makespan_bound_ms as f64
         );
         let complete = walk.at.iter().zip(&problem.items).all(|(at, item)| *at == item.goal);
         let completeness = if complete { Completeness::ToB } else { Completeness::AnyPlacement };
