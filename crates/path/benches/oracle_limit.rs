@@ -61,9 +61,12 @@ fn measure(name: &str, hosts: usize, vms: usize, flavours: bool, fill: u64) {
         return;
     }
     times.sort();
-    let ratio = ratios.iter().sum::<f64>() / ratios.len().max(1) as f64;
+    let ratio = match ratios.len() {
+        0 => "–".to_owned(),
+        count => format!("{:.3}", ratios.iter().sum::<f64>() / count as f64),
+    };
     println!(
-        "{name:<32} {:>6} {:>7} {:>7} {:>9} {:>9} {ratio:>12.3} {:>6.1} ms {:>6.1} ms",
+        "{name:<32} {:>6} {:>7} {:>7} {:>9} {:>9} {ratio:>12} {:>6.1} ms {:>6.1} ms",
         count[0],
         count[1],
         count[2],

@@ -81,7 +81,7 @@ fn what_is_frozen_is_impossible_in_truth() {
 #[test]
 fn the_same_question_gets_the_same_answer() {
     for seed in 0..300 {
-        let task = if seed % 30 == 0 { large_task(seed) } else { mixed(seed) };
+        let task = if seed % 10 == 0 { large_task(seed) } else { mixed(seed) };
         let (one, two) = (answer(&task), answer(&task));
         assert_eq!(one, two, "{}", tell(seed, &task));
         let watched = path(&task, &ByBytes, &Budget::default(), &Onlooker);
@@ -227,7 +227,7 @@ fn a_route_can_be_carried_out_whatever_lasts_long_or_fails() {
 #[test]
 fn large_routes_can_be_carried_out_whatever_lasts_long_or_fails() {
     let mut verdicts: BTreeMap<&str, u32> = BTreeMap::new();
-    for seed in 0..60 {
+    for seed in 0..150 {
         let task = large_task(seed);
         let answer = answer(&task);
         *verdicts.entry(kind(&answer)).or_default() += 1;
