@@ -187,29 +187,28 @@ fn who_rests_or_cannot_be_believed_is_not_moved_out_of_the_way() {
     assert!(way.plan.steps.is_empty(), "{:#?}", told(&way));
 }
 
-/// Up to five hosts, filled to very different degrees, and where some of their VMs are wanted.
+/// Up to five hosts with more or less room, and VMs of which each is wanted on the host of the next one, or anywhere.
 fn questions() -> impl Strategy<Value = (Cluster, Vec<(u8, u8)>)> {
-    let host = (0u8..10, proptest::collection::vec((4u64..50, 0u8..10), 0..5));
+    let host = (0u8..25, 1u64..40, proptest::collection::vec((1u64..5, 0u8..25), 0..6));
     (proptest::collection::vec(host, 2..6), proptest::collection::vec((0u8..25, 0u8..6), 1..7)).prop_map(
         |(hosts, targets)| {
             let names: Vec<String> = (0..hosts.len()).map(|i| format!("h{i}")).collect();
             let mut cluster = Cluster::of(&names.iter().map(String::as_str).collect::<Vec<_>>());
-            for (name, (kind, vms)) in names.iter().zip(&hosts) {
+            for (name, (kind, slack, vms)) in names.iter().zip(&hosts) {
                 for (i, (gib, oddity)) in vms.iter().enumerate() {
-                    let id = cluster.vm(name, &format!("{name}-{i}"), 100, *gib);
+                    let id = cluster.vm(name, &format!("{name}-{i}"), 100, 10 * gib);
                     match oddity {
                         0 => cluster.vm_mut(id).fixtures.push(Fixture::LocalDisk { path: "/var/x".into() }),
                         1 => cluster.past_mut(id).moved.push(NOW),
-                        2 => cluster.vm_mut(id).memory_use = steady(Bytes::gib(gib / 2)),
+                        2 => cluster.vm_mut(id).memory_use = steady(Bytes::gib(5 * gib)),
                         3 if *name != "h0" => cluster.fly(id, Some("h0")),
                         4 => cluster.past_mut(id).left = [("h1".into(), NOW)].into(),
                         _ => {}
                     }
                 }
+                // Most hosts have little room beside what is on them.
                 let host = cluster.host_mut(name);
-                for figure in &mut host.memory_use.0 {
-                    figure.value = figure.value.min(Bytes::gib(100));
-                }
+                host.memory = host.memory_use.value().unwrap() + Bytes::gib(*slack);
                 match kind {
                     0 => host.state = HostState::Maintenance,
                     1 => host.networks.clear(),
@@ -226,17 +225,19 @@ fn questions() -> impl Strategy<Value = (Cluster, Vec<(u8, u8)>)> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 1500, ..ProptestConfig::default() })]
 
     #[test]
     fn every_plan_is_a_route_that_the_checker_accepts((cluster, targets) in questions()) {
         let snapshot = &cluster.snapshot;
-        let wanted: Vec<Wanted> = targets.iter()
+        let vms = snapshot.vms.len().max(1) as u32;
+        let vm = |i: usize| VmIx(u32::from(targets[i % targets.len()].0) % vms);
+        let wanted: Vec<Wanted> = (0..targets.len())
             .filter(|_| !snapshot.vms.is_empty())
-            .map(|(vm, host)| Wanted {
-                vm: VmIx(u32::from(*vm) % snapshot.vms.len().max(1) as u32),
-                to: HostIx(u32::from(*host) % snapshot.hosts.len() as u32),
-                because: Reason::Calm {},
+            .map(|i| {
+                let anywhere = HostIx(u32::from(targets[i].1) % snapshot.hosts.len() as u32);
+                let to = if targets[i].1 == 0 { anywhere } else { snapshot.vm(vm(i + 1)).host };
+                Wanted { vm: vm(i), to, because: Reason::Calm {} }
             })
             .collect();
         let way = way(&cluster.input(), &cluster.policy, &wanted);

@@ -12,6 +12,9 @@
 //! these hosts may make room, and some further hosts lend theirs. What the proof of an impossibility names is left out; then the
 //! question is asked again for the rest.
 //!
+//! What it does not look at: how warm a host gets while it lends its room, and the limits on moves at once, which whoever carries the plan
+//! out keeps by waiting.
+//!
 //! Complexity: linear in VMs for the sums; the questions are about the hosts concerned and [`field::HELPERS`] more, and the effort for
 //! each is bounded by a count, so that the same input gives the same answer.
 
