@@ -4,6 +4,7 @@
 //! 2. Where all that moves has one shape the fewest moves are known ([`crate::shapes`]).
 //! 3. Direct moves and chains that make room ([`crate::greedy`]): these settle whole clusters. Sane moves that can be undone lose no
 //!    way to B, so nothing is at stake but cost.
+//!    Where they do not get to the end and all that moves is of divisible flavours, a way is constructed ([`crate::flavours`]).
 //! 4. Hosts that no VM can leave for each other are separate **pools**. In each pool of a size that can be searched, a cheaper way than
 //!    the one at hand is looked for; and where there is none at hand, search for any way and exploration of everything take turns
 //!    ([`crate::search`], [`crate::explore`]), each time twice as long: the one is quick where there is a way, the other where there is none.
@@ -19,6 +20,7 @@ use crate::budget::Purse;
 use crate::core::Core;
 use crate::ends::breach_of_b;
 use crate::explore::{Exploration, Explored};
+use crate::flavours::divisible;
 use crate::focus;
 use crate::frozen::frozen;
 use crate::greedy::Greedy;
@@ -83,6 +85,11 @@ pub(crate) fn climb(problem: &Problem<'_>, purse: &mut Purse<'_>) -> Climbed {
         }
     }
     purse.left = left.len();
+    if !left.is_empty()
+        && let Some(hops) = divisible(&home, &fixed)
+    {
+        return Climbed::There(improve::improved(&home, hops, purse));
+    }
     let mut hops = improve::improved(&home, best.trail, purse);
     let mut there = true;
     for pool in pools(problem, &fixed).into_iter().filter(|pool| pool.pending) {

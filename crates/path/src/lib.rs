@@ -18,14 +18,14 @@
 //! # Method
 //!
 //! `ladder` climbs from what is cheap and settles most to what is dear and settles everything: proofs that cost nothing
-//! (`ends`, `frozen`), exact special cases (`shapes`), direct moves and chains that make room (`greedy`, `improve`), search and
+//! (`ends`, `frozen`), exact special cases (`shapes`, `flavours`), direct moves and chains that make room (`greedy`, `improve`), search and
 //! exploration pool by pool (`pools`, `core`, `search`, `explore`) and close by what is left (`focus`). The sequence becomes a
 //! timetable and a partial order in `schedule`. `repair` says what would make the impossible possible.
 //!
 //! # What it does not do
 //!
-//! Divisible flavours (4, 8, 16 GiB …) are always decided in theory; here the impossible ones are proved at once (they are frozen), the
-//! possible ones go the ordinary way. Between 98 and 100 % full a total repack may stay undecided.
+//! Between 98 and 100 % full a total repack of a large cluster with sizes that are no flavours may stay undecided. A move copies
+//! memory; what storage is copied with it counts as a resource, but its copying is not forecast.
 //!
 //! ```
 //! use ulm_model::*;
@@ -55,6 +55,7 @@ mod core;
 mod cost;
 mod ends;
 mod explore;
+mod flavours;
 mod focus;
 mod frozen;
 mod greedy;
