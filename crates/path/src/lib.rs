@@ -90,7 +90,8 @@ pub fn path(task: &Task, cost: &dyn MoveCost, budget: &Budget, watch: &dyn Watch
     path_with(task, &[], cost, budget, watch)
 }
 
-/// As [`path`], with rules of the caller's own beside the task's.
+/// As [`path`], with rules of the caller's own beside the task's. The checker knows the task's rules only: a proof that takes these rules
+/// is for the caller to believe.
 pub fn path_with(task: &Task, rules: &[&dyn Rule], cost: &dyn MoveCost, budget: &Budget, watch: &dyn Watch) -> Answer {
     debug_assert_eq!(task.flaw(), None);
     let problem = Problem::new(task, cost, rules);
