@@ -7,6 +7,7 @@
 
 mod common;
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use common::{Sizes, Target, Within, cluster, figures, timed, wanted};
@@ -36,7 +37,7 @@ fn main() {
 
 fn measure(name: &str, hosts: usize, sizes: Sizes, fill: u64, target: Target, tasks: u64) {
     let (mut solved, mut impossible, mut undecided) = (0, 0, 0);
-    let (mut times, mut extra) = (vec![], vec![]);
+    let (mut times, mut extra, mut reasons) = (vec![], vec![], BTreeSet::new());
     for seed in 0..tasks {
         let Some(task) = cluster(hosts, sizes, fill, target, seed + 1) else { continue };
         let budget = Budget { expansions: u64::MAX, ..Budget::default() };
@@ -48,7 +49,10 @@ fn measure(name: &str, hosts: usize, sizes: Sizes, fill: u64, target: Target, ta
                 extra.push(figures(&task, &route).extra);
             }
             Answer::Impossible { .. } => impossible += 1,
-            Answer::Undecided { .. } => undecided += 1,
+            Answer::Undecided { why, .. } => {
+                undecided += 1;
+                reasons.insert(why);
+            }
         }
     }
     if times.is_empty() {
@@ -61,8 +65,9 @@ fn measure(name: &str, hosts: usize, sizes: Sizes, fill: u64, target: Target, ta
         0 => "–".to_owned(),
         count => format!("{:.1} %", extra.iter().sum::<f64>() / count as f64 * 100.0),
     };
+    let reasons = if reasons.is_empty() { String::new() } else { format!("  {reasons:?}") };
     println!(
-        "{name:<50} {solved:>6} {impossible:>10} {undecided:>9} {extra:>8} {:>7.2} s {:>7.2} s",
+        "{name:<50} {solved:>6} {impossible:>10} {undecided:>9} {extra:>8} {:>7.2} s {:>7.2} s{reasons}",
         median.as_secs_f64(),
         longest.as_secs_f64()
     );
