@@ -4,7 +4,8 @@
 //! 2. Where all that moves has one shape the fewest moves are known ([`crate::shapes`]).
 //! 3. Direct moves and chains that make room ([`crate::greedy`]): these settle whole clusters. Sane moves that can be undone lose no
 //!    way to B, so nothing is at stake but cost.
-//!    Where they do not get to the end and all that moves is of divisible flavours, a way is constructed ([`crate::flavours`]).
+//!    Where they do not get to the end and all that moves is of divisible flavours, a way is constructed ([`crate::flavours`]); with other sizes, in large tasks, room is
+//!    gathered the same way as far as it goes ([`crate::holes`]).
 //! 4. Hosts that no VM can leave for each other are separate **pools**. In each pool of a size that can be searched, a cheaper way than
 //!    the one at hand is looked for; and where there is none at hand, search for any way and exploration of everything take turns
 //!    ([`crate::search`], [`crate::explore`]), each time twice as long: the one is quick where there is a way, the other where there is none.
@@ -24,6 +25,7 @@ use crate::flavours::divisible;
 use crate::focus;
 use crate::frozen::frozen;
 use crate::greedy::Greedy;
+use crate::holes;
 use crate::improve;
 use crate::pools::{Pool, pools};
 use crate::problem::{Hop, Problem};
@@ -90,7 +92,14 @@ pub(crate) fn climb(problem: &Problem<'_>, purse: &mut Purse<'_>) -> Climbed {
     {
         return Climbed::There(improve::improved(&home, hops, purse));
     }
-    let mut hops = improve::improved(&home, best.trail, purse);
+    let mut hops = best.trail;
+    if !left.is_empty() && problem.items.len() * problem.hosts > AS_A_WHOLE {
+        let (filled, all) = holes::filled(&home, &hops, &fixed, purse);
+        if all {
+            (hops, left) = (filled, Vec::new());
+        }
+    }
+    let mut hops = improve::improved(&home, hops, purse);
     let mut there = true;
     for pool in pools(problem, &fixed).into_iter().filter(|pool| pool.pending) {
         let own: Vec<Hop> = hops.iter().copied().filter(|hop| pool.has(hop.from)).collect();

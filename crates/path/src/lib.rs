@@ -59,6 +59,7 @@ mod flavours;
 mod focus;
 mod frozen;
 mod greedy;
+mod holes;
 mod improve;
 mod ladder;
 mod pools;
