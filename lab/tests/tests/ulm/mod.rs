@@ -58,7 +58,8 @@ impl<'l> Ulm<'l> {
         if output.status.success() { Ok(text(&output.stdout)) } else { Err(text(&output.stderr)) }
     }
 
-    fn json(&self, args: &[&str]) -> Value {
+    /// Runs a command that must succeed; what it prints for programs.
+    pub fn json(&self, args: &[&str]) -> Value {
         let args: Vec<&str> = ["--json"].iter().chain(args).copied().collect();
         let text = self.run(&args).unwrap_or_else(|error| panic!("ulm {args:?}: {error}"));
         serde_json::from_str(&text).unwrap_or_else(|error| panic!("ulm {args:?} printed no JSON: {error}\n{text}"))
@@ -74,11 +75,16 @@ impl<'l> Ulm<'l> {
         hosts.iter().map(host).collect()
     }
 
-    /// The ledger's entries of one kind, oldest first.
-    pub fn events_of(&self, kind: &str) -> Vec<Value> {
+    /// What the ledger tells, oldest first.
+    pub fn ledger(&self) -> Vec<Value> {
         let told = self.json(&["history"]);
         let entries = told["entries"].as_array().expect("the ledger is a list");
-        entries.iter().map(|entry| entry["event"].clone()).filter(|event| event["event"] == kind).collect()
+        entries.iter().map(|entry| entry["event"].clone()).collect()
+    }
+
+    /// The ledger's entries of one kind, oldest first.
+    pub fn events_of(&self, kind: &str) -> Vec<Value> {
+        self.ledger().into_iter().filter(|event| event["event"] == kind).collect()
     }
 
     /// Whether the VM is being copied and some of its memory has gone over.
