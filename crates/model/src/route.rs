@@ -174,6 +174,8 @@ pub enum Stopped {
     Clock,
     /// Somebody asked for it.
     Interrupted,
+    /// Nothing that is tried with a task of this size led any further; a larger budget would not either.
+    Ideas,
 }
 
 impl Route {

@@ -1,8 +1,8 @@
 //! Paths at 1,000 hosts and 13,000 VMs, and at 10,000 and 130,000: moves, time, timetable.
 //!
 //! Prints a table: for each target the moves, those beyond one for each misplaced VM, the memory copied beyond that of the misplaced
-//! VMs, the processor time of [`path`] with its timetable, the makespan by the least time that the busiest host needs, and the
-//! checker's time. Bounds stand behind the figure. Three resources, of which memory is the scarcest; each host takes one move at a
+//! VMs, the processor time of [`path`] with its timetable, the makespan by the least time that the busiest host needs and, for routes on
+//! which nobody is parked, by that and the longest chain of direct moves that must wait for each other, and the checker's time. Bounds stand behind the figure. Three resources, of which memory is the scarcest; each host takes one move at a
 //! time and gives one, and has a network card of 10 Gb/s.
 //!
 //! `cargo bench -p ulm-path --bench scale -- WORD...` measures only rows that hold one of the words.
@@ -11,7 +11,7 @@ mod common;
 
 use std::time::Duration;
 
-use common::{Sizes, Target, cluster, figures, forget_peak, memory, timed, wanted};
+use common::{Sizes, Target, cluster, direct_chains, figures, forget_peak, memory, timed, wanted};
 use ulm_check::{Completeness, check_route};
 use ulm_model::*;
 use ulm_path::{Alone, Budget, ByBytes, path};
@@ -26,8 +26,8 @@ struct Bounds {
 
 fn main() {
     println!(
-        "{:<46} {:>6} {:>7} {:>9} {:>15} {:>17} {:>13} {:>8}",
-        "target", "moves", "parked", "extra", "path", "makespan / least", "check", "memory"
+        "{:<46} {:>6} {:>7} {:>9} {:>15} {:>17} {:>8} {:>13} {:>8}",
+        "target", "moves", "parked", "extra", "path", "makespan / least", "/ chains", "check", "memory"
     );
     let none = Bounds::default();
     let rows = [
@@ -99,12 +99,18 @@ fn measure(name: &str, hosts: usize, fill: u64, target: Target, bounds: Bounds) 
         None => String::new(),
     };
     println!(
-        "{name:<46} {:>6} {:>7} {:>9} {:>15} {:>17} {:>13} {:>8}",
+        "{name:<46} {:>6} {:>7} {:>9} {:>15} {:>17} {:>8} {:>13} {:>8}",
         figures.moves,
         figures.moves - figures.misplaced,
         format!("{:.1} %{}", figures.extra * 100.0, against(figures.extra, bounds.extra)),
         format!("{:.3} s{}", time.as_secs_f64(), against(time.as_secs_f64(), bounds.seconds)),
         format!("{:.2}{}", figures.makespan, against(figures.makespan, bounds.makespan)),
+        // Who parks nobody has to keep these chains.
+        match figures.moves == figures.misplaced {
+            true =>
+                format!("{:.2}", route.makespan_ms as f64 / direct_chains(&task).max(route.makespan_bound_ms) as f64),
+            false => "–".to_owned(),
+        },
         match verdict {
             Ok(_) => format!("{:.3} s", check.as_secs_f64()),
             Err(fault) => format!("REFUSED: {fault:?}"),

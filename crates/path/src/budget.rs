@@ -60,7 +60,7 @@ pub(crate) struct Purse<'w> {
 }
 
 /// The watch is called once for so much work.
-const LOOK_EVERY: u64 = 1024;
+const LOOK_EVERY: u64 = 512;
 
 impl<'w> Purse<'w> {
     /// A full one.

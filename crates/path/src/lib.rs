@@ -105,7 +105,7 @@ pub fn path_with(task: &Task, rules: &[&dyn Rule], cost: &dyn MoveCost, budget: 
             let best = schedule::schedule(&problem, &hops, least);
             let at = best.placement(task);
             let left = (0..task.vms.len() as u32).filter(|vm| at[*vm as usize] != task.vms[*vm as usize].to).collect();
-            let why = purse.stopped.unwrap_or(Stopped::Expansions);
+            let why = purse.stopped.unwrap_or(Stopped::Ideas);
             Answer::Undecided { best, left, explored: purse.explored, why }
         }
     }

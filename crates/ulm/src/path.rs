@@ -125,6 +125,7 @@ fn undecided(task: &Task, left: &[u32], explored: u64, why: Stopped) -> String {
         Stopped::Memory => "the memory for states is used up: give more with --memory",
         Stopped::Clock => "the time is over: give more with --time-limit",
         Stopped::Interrupted => "you ended the search",
+        Stopped::Ideas => "nothing that is tried with a task of this size led any further",
     };
     let explored = tell::counted(explored, "state");
     let names = proof::named(left.iter().map(|vm| task.vms[*vm as usize].name.as_str()));

@@ -146,6 +146,7 @@ fn undecided<'t>(keys: &mut Keys<'t>, names: &Names<'_>, report: &mut Report<'t>
         ("memory", Stopped::Memory),
         ("clock", Stopped::Clock),
         ("interrupted", Stopped::Interrupted),
+        ("ideas", Stopped::Ideas),
     ];
     let why = keys.need("why", report).and_then(|node| node.word(&reasons, report));
     let explored = number(keys, "explored", report);

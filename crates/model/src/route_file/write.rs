@@ -34,6 +34,7 @@ fn stopped(why: Stopped) -> &'static str {
         Stopped::Memory => "memory",
         Stopped::Clock => "clock",
         Stopped::Interrupted => "interrupted",
+        Stopped::Ideas => "ideas",
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use ulm_model::*;
-use ulm_path::{Progress, Watch};
+use ulm_path::{BySeconds, MoveCost, Progress, Watch};
 
 /// What a flavour has: memory in GiB, vCPUs, network in Mb/s; and how often it comes, in per cent.
 const FLAVOURS: [([u64; 3], u64); 7] = [
@@ -310,4 +310,47 @@ pub fn forget_peak() {
 pub fn wanted(row: &str) -> bool {
     let words: Vec<String> = std::env::args().skip(1).filter(|word| !word.starts_with("--")).collect();
     words.is_empty() || words.iter().any(|word| row.contains(word.as_str()))
+}
+
+/// No timetable in which every VM moves once and directly ends before, in milliseconds: a VM begins no sooner than the departures from
+/// its target that make room for it alone can have ended.
+pub fn direct_chains(task: &Task) -> u64 {
+    let moving: Vec<usize> = (0..task.vms.len()).filter(|v| task.vms[*v].from != task.vms[*v].to).collect();
+    let lasts = |v: usize| BySeconds.cost(task, v as u32, task.vms[v].from, task.vms[v].to);
+    let lasts: Vec<u64> =
+        (0..task.vms.len()).map(|v| if task.vms[v].from == task.vms[v].to { 0 } else { lasts(v) }).collect();
+    let mut free: Vec<Vec<i64>> =
+        task.hosts.iter().map(|host| host.capacity.iter().map(|amount| *amount as i64).collect()).collect();
+    let mut leaving = vec![Vec::new(); task.hosts.len()];
+    for (v, vm) in task.vms.iter().enumerate() {
+        free[vm.from as usize].iter_mut().zip(&vm.size).for_each(|(free, size)| *free -= *size as i64);
+        if vm.from != vm.to {
+            leaving[vm.from as usize].push(v);
+        }
+    }
+    let mut begins = vec![0u64; task.vms.len()];
+    loop {
+        let mut later = false;
+        for v in &moving {
+            let vm = &task.vms[*v];
+            let mut room = free[vm.to as usize].clone();
+            let fits = |room: &[i64]| room.iter().zip(&vm.size).all(|(free, size)| *free >= *size as i64);
+            let mut ends: Vec<(u64, usize)> =
+                leaving[vm.to as usize].iter().map(|other| (begins[*other] + lasts[*other], *other)).collect();
+            ends.sort_unstable();
+            let mut begin = 0;
+            for (end, other) in ends {
+                if fits(&room) {
+                    break;
+                }
+                room.iter_mut().zip(&task.vms[other].size).for_each(|(free, size)| *free += *size as i64);
+                begin = end;
+            }
+            later |= begin > begins[*v];
+            begins[*v] = begins[*v].max(begin);
+        }
+        if !later {
+            return moving.iter().map(|v| begins[*v] + lasts[*v]).max().unwrap_or(0);
+        }
+    }
 }

@@ -25,7 +25,7 @@ use super::timetable::{Mark, Timetable, timetable};
 use crate::problem::NONE;
 
 /// How many hops are put into timetables in all, about.
-const WORK: usize = 60_000;
+const WORK: usize = 40_000;
 /// How many timetables are made at most.
 const MOST: usize = 64;
 /// So few rounds go on from one timetable only.
