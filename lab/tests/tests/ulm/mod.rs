@@ -156,7 +156,8 @@ fn built() -> PathBuf {
         "ulm",
     ]);
     build.arg("--target-dir").arg(target);
-    // What `cargo test` tells this test of its own package would have ring, and all that stands on it, built anew each time.
+    // What `cargo test` tells this test of its own package would have ring, and all that stands on it,
+    // built anew each time.
     for (name, _) in std::env::vars_os() {
         let text = name.to_string_lossy();
         if text.starts_with("CARGO_MANIFEST_") || text.starts_with("CARGO_PKG_") {
