@@ -275,6 +275,13 @@ impl<'p> Core<'p> {
         self.problem.move_cost(self.items[usize::from(step.place)], host(step.from), host(step.to))
     }
 
+    /// A cost that no way from here to the end undercuts.
+    pub fn least_cost_of(&self, key: &Key) -> u64 {
+        let mut sums = Sums::default();
+        self.sum(key, &mut sums);
+        self.least_cost(key, &sums, &mut Groups::default())
+    }
+
     /// A cost that no way from here to the end undercuts: see [`crate::bound`]. The sums must be the placement's.
     pub fn least_cost(&self, key: &Key, sums: &Sums, groups: &mut Groups) -> u64 {
         let Groups { first, state } = groups;

@@ -44,28 +44,23 @@ pub(crate) fn improved(home: &State<'_>, hops: Vec<Hop>, purse: &mut Purse<'_>) 
     rest.iter().for_each(|hop| to_come[hop.item as usize] += 1);
     let mut state = home.clone();
     let mut done = Vec::with_capacity(rest.len());
-    while let Some(hop) = rest.pop() {
-        if to_come[hop.item as usize] > 1 && !purse.is_over() {
-            let next = rest.iter().rev().take(AHEAD).position(|later| later.item == hop.item);
-            if let Some(next) = next {
-                rest.push(hop);
-                let between = rest.len() - 2 - next;
-                if let Some(better) = shortcut(&mut state, &rest[between..]) {
-                    to_come[hop.item as usize] -= 1;
-                    replace(&mut rest, between, better);
-                } else if windows && let Some(better) = window(&state, &rest[between..], purse) {
-                    rest[between..].iter().for_each(|hop| to_come[hop.item as usize] -= 1);
-                    better.iter().for_each(|hop| to_come[hop.item as usize] += 1);
-                    replace(&mut rest, between, better);
-                }
-                // What comes first now is made as it is, so that the pass gets on.
-                let Some(hop) = rest.pop() else { break };
-                to_come[hop.item as usize] -= 1;
-                state.go(hop.item, hop.to);
-                done.push(hop);
-                continue;
+    while let Some(first) = rest.last().copied() {
+        let ahead = if to_come[first.item as usize] > 1 && !purse.is_over() { AHEAD } else { 0 };
+        let later = rest.iter().rev().skip(1).take(ahead).position(|later| later.item == first.item);
+        if let Some(between) = later {
+            let begin = rest.len() - 2 - between;
+            let better = match shortcut(&mut state, &rest[begin..]) {
+                None if windows => window(&state, &rest[begin..], purse),
+                better => better,
+            };
+            if let Some(better) = better {
+                rest[begin..].iter().for_each(|hop| to_come[hop.item as usize] -= 1);
+                better.iter().for_each(|hop| to_come[hop.item as usize] += 1);
+                replace(&mut rest, begin, better);
             }
         }
+        // What comes first now is made as it is, so that the pass gets on.
+        let Some(hop) = rest.pop() else { break };
         to_come[hop.item as usize] -= 1;
         state.go(hop.item, hop.to);
         done.push(hop);

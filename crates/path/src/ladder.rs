@@ -4,8 +4,8 @@
 //! 2. Where all that moves has one shape the fewest moves are known ([`crate::shapes`]).
 //! 3. Direct moves and chains that make room ([`crate::greedy`]): these settle whole clusters. Sane moves that can be undone lose no
 //!    way to B, so nothing is at stake but cost.
-//!    Where they do not get to the end and all that moves is of divisible flavours, a way is constructed ([`crate::flavours`]); with other sizes, in large tasks, room is
-//!    gathered the same way as far as it goes ([`crate::holes`]).
+//!    Where they do not get to the end and all that moves is of divisible flavours, a way is constructed ([`crate::flavours`]);
+//!    with other sizes, in large tasks, room is gathered the same way as far as it goes ([`crate::holes`]).
 //! 4. Hosts that no VM can leave for each other are separate **pools**. In each pool of a size that can be searched, a cheaper way than
 //!    the one at hand is looked for; and where there is none at hand, search for any way and exploration of everything take turns
 //!    ([`crate::search`], [`crate::explore`]), each time twice as long: the one is quick where there is a way, the other where there is none.
@@ -16,7 +16,6 @@
 
 use ulm_model::{Certificate, End};
 
-use crate::bound;
 use crate::budget::Purse;
 use crate::core::Core;
 use crate::ends::breach_of_b;
@@ -197,12 +196,12 @@ fn polished(home: &State<'_>, pool: &Pool, way: Vec<Hop>, purse: &mut Purse<'_>)
     let problem = home.problem;
     let cost = |way: &[Hop]| way.iter().map(|hop| problem.move_cost(hop.item, hop.from, hop.to)).sum::<u64>();
     let at_hand = cost(&way);
-    // Where every pending item moves once there is nothing to win.
-    if at_hand <= bound::least_cost(home) {
-        return way;
-    }
     let core = Core::new(home, pool.items.clone(), pool.hosts.clone());
     let start = core.key(&home.at);
+    // Where every pending item moves once, say, there is nothing to win.
+    if at_hand <= core.least_cost_of(&start) {
+        return way;
+    }
     let expansions = (POLISH / (pool.items.len() * pool.hosts.len()).max(1) as u64).clamp(50, 20_000);
     purse.stage = "looking for a cheaper way";
     let (mut best, mut best_cost) = (way, at_hand);

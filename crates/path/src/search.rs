@@ -63,9 +63,7 @@ impl<'c, 'p> Search<'c, 'p> {
             to_go: Vec::new(),
             open: BinaryHeap::new(),
         };
-        let mut sums = Sums::default();
-        core.sum(start, &mut sums);
-        let to_go = core.least_cost(start, &sums, &mut Groups::default());
+        let to_go = core.least_cost_of(start);
         search.states.add(start, NO_STATE, (0, 0, 0));
         search.to_go.push(to_go);
         search.open.push(Reverse((0, to_go, 0)));
