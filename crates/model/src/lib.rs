@@ -9,9 +9,11 @@
 //! errors with line and column.
 
 pub mod acting;
+pub mod anonymous;
 pub mod figure;
 pub mod host;
 pub mod id;
+pub mod import;
 pub mod ledger;
 pub mod placement;
 pub mod plan;

@@ -54,6 +54,11 @@ pub enum Command {
     Path(Path),
     /// Judge a route or a proof, as `ulm path --output` writes it; needs no daemon
     Check(Check),
+    /// A placement for `ulm path` from what others keep: Ganeti's text files, tables in CSV; needs no daemon
+    #[command(subcommand)]
+    Import(Import),
+    /// Write what was observed to a file, with or without names
+    Export(Export),
     /// Let ULM move VMs by itself
     Enable,
     /// Stop ULM from moving VMs by itself; what has not begun is cancelled at once
@@ -260,6 +265,44 @@ fn seconds(text: &str) -> Result<Duration, String> {
 pub struct Check {
     /// A route or a proof (`ulm.route/1`)
     pub file: PathBuf,
+}
+
+/// `ulm import`.
+#[derive(Clone, Debug, Subcommand)]
+pub enum Import {
+    /// A cluster in the text format of Ganeti's htools, as `hscan` writes it
+    Ganeti {
+        /// The file; docs/import.md says what becomes of what
+        file: PathBuf,
+        /// Write the placement to a file [default: standard output]
+        #[arg(long, short, value_name = "FILE")]
+        output: Option<PathBuf>,
+    },
+    /// Two tables with header rows: one of hosts, one of VMs
+    Csv {
+        /// Columns: name, one for each resource; takes, power, bandwidth and so on, as docs/import.md says
+        #[arg(long, value_name = "FILE")]
+        hosts: PathBuf,
+        /// Columns: name, host, those of the resources; stays, copy_bytes, seconds, apart, together and so on
+        #[arg(long, value_name = "FILE")]
+        vms: PathBuf,
+        /// Write the placement to a file [default: standard output]
+        #[arg(long, short, value_name = "FILE")]
+        output: Option<PathBuf>,
+    },
+}
+
+/// `ulm export`.
+#[derive(Clone, Debug, Args)]
+pub struct Export {
+    /// A snapshot (`ulm.snapshot/1`) [default: what the daemon observed in its last round]
+    pub file: Option<PathBuf>,
+    /// Neutral names instead of those of hosts, VMs, networks and all else: decisions are the same
+    #[arg(long)]
+    pub anonymous: bool,
+    /// Write it to a file [default: standard output]
+    #[arg(long, short, value_name = "FILE")]
+    pub output: Option<PathBuf>,
 }
 
 /// `ulm migrate`.

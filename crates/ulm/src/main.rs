@@ -7,10 +7,12 @@ mod check;
 mod cli;
 mod demo;
 mod exit;
+mod export;
 mod figures;
 mod follow;
 mod history;
 mod hosts;
+mod import;
 mod path;
 mod places;
 mod plans;
@@ -55,6 +57,8 @@ async fn run(common: &Common, command: Command) -> Outcome {
         Command::Apply(args) => plans::apply(common, &client, args).await,
         Command::Path(args) => path::run(common, args).await,
         Command::Check(args) => check::run(common, &args),
+        Command::Import(args) => import::run(common, &args),
+        Command::Export(args) => export::run(common, &client, &args).await,
         Command::Enable => switch(common, &client, Acting::On).await,
         Command::Disable => switch(common, &client, Acting::Off).await,
         Command::Migrate(args) => plans::migrate(common, &client, args).await,

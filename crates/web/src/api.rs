@@ -10,6 +10,7 @@
 //! | `PUT /v1/hosts/{name}/maintenance` | [`MaintenanceOrder`] | [`Done`] |
 //! | `PUT /v1/hosts/{name}/tags` | [`TagsOrder`] | [`Done`] |
 //! | `GET /v1/vms` | | list of [`VmStatus`](ulm_control::view::VmStatus) |
+//! | `GET /v1/snapshot` | | a snapshot document, `ulm.snapshot/1`: what the last round observed |
 //! | `GET /v1/plan` | | [`Decided`]: what would be done now, and why |
 //! | `POST /v1/plan/apply` | a plan document, `ulm.plan/1` | [`Accepted`](ulm_control::view::Accepted) |
 //! | `GET /v1/plans/{id}` | | [`PlanStatus`](ulm_control::view::PlanStatus) |
@@ -45,6 +46,8 @@ pub const HOST_MAINTENANCE: &str = "/v1/hosts/{name}/maintenance";
 pub const HOST_TAGS: &str = "/v1/hosts/{name}/tags";
 /// Where VMs are listed.
 pub const VMS: &str = "/v1/vms";
+/// Where all that the last round observed is.
+pub const SNAPSHOT: &str = "/v1/snapshot";
 /// Where the last decision is.
 pub const PLAN: &str = "/v1/plan";
 /// Where a plan is handed in.

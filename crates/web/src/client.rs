@@ -19,7 +19,7 @@ use ulm_control::view::{
     Accepted, HistoryQuery, HostStatus, HostTrial, LedgerQuery, MoveStatus, PlanStatus, Series, Status, VmStatus,
 };
 use ulm_model::ledger::{Entry, MoveKey};
-use ulm_model::{Acting, HostName, Plan, text};
+use ulm_model::{Acting, HostName, Plan, Snapshot, text};
 
 use crate::api::{
     self, AbortOrder, ActingOrder, Decided, Done, Failure, HostAdded, MaintenanceOrder, MoveWish, NewHost, TagsOrder,
@@ -91,6 +91,11 @@ impl Client {
     /// Moves that are wanted or run.
     pub async fn moves(&self) -> Answer<Vec<MoveStatus>> {
         self.get(api::MOVES).await
+    }
+
+    /// All that the last round observed.
+    pub async fn snapshot(&self) -> Answer<Snapshot> {
+        self.get(api::SNAPSHOT).await
     }
 
     /// What would be done now and why, and why not the rest.

@@ -6,7 +6,9 @@ use axum::body::Bytes;
 use axum::extract::rejection::{BytesRejection, JsonRejection, QueryRejection};
 use axum::extract::{DefaultBodyLimit, Extension, FromRequest, FromRequestParts, Path, Query, Request, State};
 use axum::http::StatusCode;
+use axum::http::header::CONTENT_TYPE;
 use axum::http::request::Parts;
+use axum::response::IntoResponse;
 use axum::routing::{delete, get, post, put};
 use axum::{Json, Router};
 use serde::de::DeserializeOwned;
@@ -38,6 +40,7 @@ pub fn router(handle: Handle) -> Router {
         .route(api::HOST_MAINTENANCE, put(set_maintenance))
         .route(api::HOST_TAGS, put(set_tags))
         .route(api::VMS, get(vms))
+        .route(api::SNAPSHOT, get(snapshot))
         .route(api::PLAN, get(plan))
         .route(api::PLAN_APPLY, post(apply).layer(DefaultBodyLimit::max(api::MAX_PLAN)))
         .route(api::PLAN_STATUS, get(plan_status))
@@ -66,6 +69,15 @@ async fn vms(State(handle): State<Handle>) -> Json<Vec<VmStatus>> {
 
 async fn moves(State(handle): State<Handle>) -> Json<Vec<MoveStatus>> {
     Json(handle.status().moves)
+}
+
+async fn snapshot(State(handle): State<Handle>) -> Result<impl IntoResponse, ApiError> {
+    // Before the first decision there is no snapshot worth the name, and the refusal says so.
+    handle.decision()?;
+    let snapshot = handle.published().snapshot.clone();
+    // A large one takes a while to write.
+    let document = blocking(move || Ok(text::write(&*snapshot))).await?;
+    Ok(([(CONTENT_TYPE, "application/json")], document))
 }
 
 async fn plan(State(handle): State<Handle>) -> Answer<Decided> {
@@ -152,7 +164,7 @@ async fn no_such_method(request: Request) -> ApiError {
     ApiError::malformed(StatusCode::METHOD_NOT_ALLOWED, message)
 }
 
-/// The store reads from disk: not on a thread that others wait for.
+/// What reads from disk or takes long: not on a thread that others wait for.
 async fn blocking<T: Send + 'static>(
     read: impl FnOnce() -> Result<T, OrderError> + Send + 'static,
 ) -> Result<T, ApiError> {
