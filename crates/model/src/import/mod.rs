@@ -41,7 +41,7 @@ pub struct Imported {
     pub vms: usize,
 }
 
-/// A cluster in the text format of Ganeti's htools, as `hscan` and `gnt-cluster` tools write it (`hbal -t FILE`).
+/// A cluster in the text format of Ganeti's htools, as `hscan` writes it and `hbal -t FILE` reads it.
 ///
 /// # Errors
 /// Everything that is wrong with the file, each with its line and field.
