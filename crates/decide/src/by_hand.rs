@@ -5,7 +5,9 @@ use ulm_place::Choice;
 use ulm_policy::Policy;
 use ulm_rules::Initiative;
 
-use crate::round::{Round, action, empty_plan, unbelievable};
+use crate::draft::{action, empty_plan};
+use crate::gates::unbelievable;
+use crate::round::Round;
 use crate::way::judged;
 use crate::{Input, gates};
 

@@ -1,11 +1,13 @@
-//! What holds a single VM or host back for a while.
+//! What holds a VM, a host or everything back for a while.
 
 use std::time::Duration;
 
-use ulm_model::{HostIx, HostName, Reason, Time, VmId};
+use ulm_model::{Host, HostIx, HostName, Reason, Time, VmId};
+use ulm_place::Barred;
 use ulm_policy::Policy;
 
 use crate::Input;
+use crate::figures::{self, HostFigures};
 use crate::input::doubled;
 
 const DAY: Duration = Duration::from_secs(86_400);
@@ -57,4 +59,44 @@ pub(crate) fn settling(input: &Input, policy: &Policy, host: &HostName) -> Optio
 pub(crate) fn unchanged_since(input: &Input, host: &HostName) -> Time {
     // A sample that was taken at the very moment covers the time before it.
     input.past.hosts.get(host).map_or(Time(i64::MIN), |changed| *changed + Duration::from_millis(1))
+}
+
+/// What is wrong with the facts as a whole.
+pub(crate) fn unbelievable(input: &Input, policy: &Policy) -> Vec<Reason> {
+    let (snapshot, of) = (&input.snapshot, "the cluster".to_owned());
+    if let Some(flaw) = snapshot.flaw() {
+        return vec![Reason::Impossible { of, what: flaw }];
+    }
+    let mut reasons = Vec::new();
+    let (age, limit) = (input.now.since(snapshot.taken_at), policy.observe.stale_after);
+    if age > limit {
+        reasons.push(Reason::Stale { of, age, limit });
+    } else if snapshot.taken_at > input.now + limit {
+        reasons
+            .push(Reason::Impossible { of, what: format!("a round at {}, which is still to come", snapshot.taken_at) });
+    }
+    let everything = snapshot.doubts.iter().filter(|doubt| doubt.scope == ulm_model::Scope::Everything);
+    reasons.extend(everything.map(|doubt| doubt.reason.clone()));
+    reasons
+}
+
+/// Looks at a host's figures since its last move.
+pub(crate) fn seen(input: &Input, policy: &Policy, host: &Host) -> Result<HostFigures, Reason> {
+    figures::of_host(host, policy, input.now, unchanged_since(input, &host.name))
+}
+
+/// Why a host of which that was seen is no target just now, if so.
+pub(crate) fn bar(input: &Input, policy: &Policy, host: &Host, seen: &Result<HostFigures, Reason>) -> Option<Barred> {
+    match (seen, settling(input, policy, &host.name)) {
+        (Err(reason), _) => Some(Barred::NoFigures(reason.clone())),
+        (Ok(_), Some(settling)) => Some(Barred::Settling(settling)),
+        (Ok(seen), None) => seen.enough(host, policy).err().map(Barred::NoFigures),
+    }
+}
+
+/// Why the host is no target just now, if so.
+pub(crate) fn barred(input: &Input, policy: &Policy, host: HostIx) -> Option<Reason> {
+    let host = input.snapshot.host(host);
+    bar(input, policy, host, &seen(input, policy, host))
+        .map(|(Barred::NoFigures(reason) | Barred::Settling(reason))| reason)
 }

@@ -23,6 +23,7 @@
 //! Whether acting is on changes nothing in the plan: a dry run is the same decision that nobody carries out.
 
 mod by_hand;
+mod draft;
 mod figures;
 mod gates;
 mod input;

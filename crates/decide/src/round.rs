@@ -1,10 +1,11 @@
 //! One round: from the facts to a plan, gate by gate.
 
-use ulm_model::{Action, Host, HostIx, HostState, Plan, Reason, Resource, Rulebook, Share, Snapshot, VmIx};
-use ulm_place::{Barred, Candidate, Ceiling, Choice, Fate, Scene, Use, relieve};
+use ulm_model::{HostIx, HostState, Plan, Reason, Resource, Rulebook, Share, Snapshot, VmIx};
+use ulm_place::{Candidate, Ceiling, Choice, Fate, Scene, Use, relieve};
 use ulm_policy::Policy;
 use ulm_rules::{Initiative, State};
 
+use crate::draft::empty_plan;
 use crate::figures::{self, HostFigures};
 use crate::report::{Answer, Decision, Gate, GateReport, HostReport, Relief, Report, VmReport};
 use crate::way::{self, Wanted};
@@ -23,7 +24,7 @@ pub fn decide(input: &Input, policy: &Policy) -> Decision {
         return nothing(input, policy, report);
     }
     // The facts as a whole can be believed.
-    if report.held_at(Gate::Data, unbelievable(input, policy)) {
+    if report.held_at(Gate::Data, gates::unbelievable(input, policy)) {
         return nothing(input, policy, report);
     }
     let mut round = Round::new(input, policy, &rulebook);
@@ -104,9 +105,9 @@ impl<'i> Round<'i> {
         let state = State::new(snapshot, rulebook);
         let (mut figures, mut uses, mut barred) = (Vec::new(), Vec::new(), Vec::new());
         for host in &snapshot.hosts {
-            let seen = seen(input, policy, host);
+            let seen = gates::seen(input, policy, host);
             uses.push(seen.as_ref().map_or(Use::default(), HostFigures::mean));
-            barred.push(bar(input, policy, host, &seen));
+            barred.push(gates::bar(input, policy, host, &seen));
             figures.push(seen.ok());
         }
         let (margin, hotspot) = (policy.hotspot.margin, &policy.hotspot);
@@ -279,27 +280,6 @@ impl<'i> Round<'i> {
     }
 }
 
-/// Looks at a host's figures since its last move.
-fn seen(input: &Input, policy: &Policy, host: &Host) -> Result<HostFigures, Reason> {
-    figures::of_host(host, policy, input.now, gates::unchanged_since(input, &host.name))
-}
-
-/// Why a host of which that was seen is no target just now, if so.
-fn bar(input: &Input, policy: &Policy, host: &Host, seen: &Result<HostFigures, Reason>) -> Option<Barred> {
-    match (seen, gates::settling(input, policy, &host.name)) {
-        (Err(reason), _) => Some(Barred::NoFigures(reason.clone())),
-        (Ok(_), Some(settling)) => Some(Barred::Settling(settling)),
-        (Ok(seen), None) => seen.enough(host, policy).err().map(Barred::NoFigures),
-    }
-}
-
-/// Why the host is no target just now, if so.
-pub(crate) fn barred(input: &Input, policy: &Policy, host: HostIx) -> Option<Reason> {
-    let host = input.snapshot.host(host);
-    bar(input, policy, host, &seen(input, policy, host))
-        .map(|(Barred::NoFigures(reason) | Barred::Settling(reason))| reason)
-}
-
 fn vm_report(snapshot: &Snapshot, tried: &ulm_place::Tried) -> VmReport {
     let vm = snapshot.vm(tried.vm);
     let answer = match &tried.fate {
@@ -316,25 +296,6 @@ fn switched_off(policy: &Policy) -> Vec<Reason> {
     if policy.hotspot.enabled { vec![] } else { vec![Reason::PolicyOff {}] }
 }
 
-/// What is wrong with the facts as a whole.
-pub(crate) fn unbelievable(input: &Input, policy: &Policy) -> Vec<Reason> {
-    let (snapshot, of) = (&input.snapshot, "the cluster".to_owned());
-    if let Some(flaw) = snapshot.flaw() {
-        return vec![Reason::Impossible { of, what: flaw }];
-    }
-    let mut reasons = Vec::new();
-    let (age, limit) = (input.now.since(snapshot.taken_at), policy.observe.stale_after);
-    if age > limit {
-        reasons.push(Reason::Stale { of, age, limit });
-    } else if snapshot.taken_at > input.now + limit {
-        reasons
-            .push(Reason::Impossible { of, what: format!("a round at {}, which is still to come", snapshot.taken_at) });
-    }
-    let everything = snapshot.doubts.iter().filter(|doubt| doubt.scope == ulm_model::Scope::Everything);
-    reasons.extend(everything.map(|doubt| doubt.reason.clone()));
-    reasons
-}
-
 /// The one reason that tells most: why the first move is made, or else the most telling reason why a hot host stays hot.
 fn summary(wanted: &[Wanted], report: &Report) -> Reason {
     if let Some(first) = wanted.first() {
@@ -343,26 +304,6 @@ fn summary(wanted: &[Wanted], report: &Report) -> Reason {
     let ends = report.hosts.iter().flat_map(|host| &host.relief).filter_map(|relief| relief.ends.as_ref());
     // Of equal classes the first, which is the most overworked host's.
     ends.rev().max_by_key(|reason| reason.class()).cloned().unwrap_or_else(|| report.summary.clone())
-}
-
-pub(crate) fn action(snapshot: &Snapshot, choice: Choice, from: HostIx) -> Action {
-    let vm = snapshot.vm(choice.vm);
-    Action::Move {
-        vm: vm.id,
-        vm_name: vm.name.clone(),
-        from: snapshot.host(from).name.clone(),
-        to: snapshot.host(choice.to).name.clone(),
-    }
-}
-
-/// A plan without steps, and so without facts that it stands on. It expires when the facts behind it would be stale.
-pub(crate) fn empty_plan(input: &Input, policy: &Policy) -> Plan {
-    Plan {
-        parent: String::new(),
-        made_at: input.now,
-        expires_at: input.now + policy.observe.stale_after,
-        steps: Vec::new(),
-    }
 }
 
 /// A decision to do nothing; there is nothing for the checker to look at.

@@ -11,6 +11,7 @@ mod steps;
 mod tell;
 pub mod verify;
 mod watch;
+mod words;
 
 use std::path::Path;
 
@@ -127,8 +128,8 @@ fn undecided(task: &Task, left: &[u32], explored: u64, why: Stopped) -> String {
         Stopped::Interrupted => "you ended the search",
         Stopped::Ideas => "nothing that is tried with a task of this size led any further",
     };
-    let explored = tell::counted(explored, "state");
-    let names = proof::named(left.iter().map(|vm| task.vms[*vm as usize].name.as_str()));
+    let explored = words::counted(explored, "state");
+    let names = words::named(left.iter().map(|vm| task.vms[*vm as usize].name.as_str()));
     let rest = match left.len() {
         0 => "all VMs are at their hosts".to_owned(),
         n => format!("{} of {} VMs are not at their hosts of B: {names}", n, task.vms.len()),

@@ -12,7 +12,7 @@ use ulm_policy::Policy;
 use ulm_rules::{HostSet, Initiative, State, memory, memory_used, vcpus};
 
 use super::Wanted;
-use crate::{Input, figures, gates, round};
+use crate::{Input, figures, gates};
 
 /// So many hosts may lend their room. More would rarely help and always cost effort.
 pub(super) const HELPERS: usize = 16;
@@ -66,7 +66,7 @@ impl<'i> Ground<'i> {
         if let Some(blocker) = self.state.closed(host, Initiative::Automatic) {
             return Some(self.state.reason(blocker, for_vm, host, Initiative::Automatic));
         }
-        if let Some(barred) = round::barred(self.input, self.policy, host) {
+        if let Some(barred) = gates::barred(self.input, self.policy, host) {
             return Some(barred);
         }
         let over = self.free(host).iter().any(|free| *free < 0);

@@ -29,7 +29,8 @@ use ulm_policy::Policy;
 use ulm_rules::Initiative;
 
 use crate::Input;
-use crate::round::{empty_plan, unbelievable};
+use crate::draft::empty_plan;
+use crate::gates::unbelievable;
 use field::{Field, Ground, Reach};
 use why::No;
 

@@ -5,7 +5,7 @@ use ulm_place::Choice;
 
 use super::Wanted;
 use super::field::Field;
-use crate::round::action;
+use crate::draft::action;
 
 /// A move of the route.
 struct Hop {

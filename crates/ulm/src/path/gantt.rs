@@ -2,7 +2,7 @@
 
 use ulm_model::{Route, RouteAction, Task};
 
-use crate::path::tell;
+use crate::path::words;
 use crate::print;
 
 /// The least room that bars have, however long the names are.
@@ -19,8 +19,8 @@ fn drawn(task: &Task, route: &Route, columns: usize) -> String {
     let room = columns.saturating_sub(wide + 1).max(LEAST);
     let end = route.makespan_ms.max(1);
     let place = |ms: u64| (u128::from(ms.min(end)) * room as u128 / u128::from(end)) as usize;
-    let last = tell::clock(route.makespan_ms);
-    let first = tell::clock(0);
+    let last = words::clock(route.makespan_ms);
+    let first = words::clock(0);
     let space = room.saturating_sub(first.len() + last.len());
     let mut lines = vec![format!("{:wide$} {first}{:space$}{last}", "", "")];
     for (label, step) in labels.iter().zip(&route.steps) {

@@ -4,8 +4,7 @@ use ulm_model::Task;
 use ulm_path::{Conflict, Help, Repair, RepairKind};
 
 use crate::path::price::Price;
-use crate::path::proof::named;
-use crate::path::tell::counted;
+use crate::path::words::{counted, named};
 
 /// What conflicts and what would help; empty when nothing was found.
 pub fn sentences(task: &Task, help: &Help, price: &Price) -> String {

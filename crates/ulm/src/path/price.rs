@@ -7,7 +7,7 @@ use ulm_path::{ByBytes, BySeconds, MoveCost};
 use ulm_policy::{ExpressionCost, ExpressionError, MoveExpression};
 
 use crate::exit::{Exit, Failure, Outcome};
-use crate::path::tell;
+use crate::path::words;
 
 /// What moves cost.
 pub enum Price {
@@ -68,8 +68,8 @@ impl Price {
     pub fn spoken(&self, cost: u64) -> String {
         match self {
             Price::Bytes => Bytes(cost).to_string(),
-            Price::Seconds => tell::span(Duration::from_millis(cost)),
-            Price::Expression(_) => tell::grouped(cost),
+            Price::Seconds => words::span(Duration::from_millis(cost)),
+            Price::Expression(_) => words::grouped(cost),
         }
     }
 }

@@ -4,10 +4,7 @@ mod frozen;
 
 use ulm_model::{Breach, Bytes, Certificate, End, Power, Task, TaskRuleKind};
 
-use crate::path::tell::{counted, grouped};
-
-/// So many names are told, the rest is counted.
-const NAMES: usize = 8;
+use crate::path::words::{counted, grouped, named};
 
 /// Why there is no route.
 pub fn sentences(task: &Task, certificate: &Certificate) -> String {
@@ -16,16 +13,6 @@ pub fn sentences(task: &Task, certificate: &Certificate) -> String {
         Certificate::Frozen { from, vms } => frozen::sentences(task, *from, vms),
         Certificate::Closed { from, classes, states } => closed(task, *from, classes, states.len() as u64),
         Certificate::Explored { from, classes, states } => closed(task, *from, classes, *states),
-    }
-}
-
-/// Names with commas; the first ones, and how many more.
-pub fn named<'n>(names: impl Iterator<Item = &'n str>) -> String {
-    let names: Vec<&str> = names.collect();
-    let told = names.iter().take(NAMES).copied().collect::<Vec<_>>().join(", ");
-    match names.len().saturating_sub(NAMES) {
-        0 => told,
-        more => format!("{told} and {more} more"),
     }
 }
 

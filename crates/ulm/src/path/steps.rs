@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use ulm_model::{Route, RouteAction, Task};
 
-use crate::path::tell;
+use crate::path::words;
 use crate::print::{self, Side};
 
 /// One line for each step, in the order in which they begin.
@@ -16,9 +16,9 @@ pub fn table(task: &Task, route: &Route) -> String {
             RouteAction::PowerOn { host: at } => (format!("switch on {}", host(at)), String::new(), String::new()),
             RouteAction::PowerOff { host: at } => (format!("switch off {}", host(at)), String::new(), String::new()),
         };
-        let takes = tell::span(Duration::from_millis(step.end_ms.saturating_sub(step.start_ms)));
+        let takes = words::span(Duration::from_millis(step.end_ms.saturating_sub(step.start_ms)));
         let after = step.after.iter().map(u32::to_string).collect::<Vec<_>>().join(", ");
-        vec![s.to_string(), tell::clock(step.start_ms), takes, what, from, to, after]
+        vec![s.to_string(), words::clock(step.start_ms), takes, what, from, to, after]
     });
     let headings = [
         ("STEP", Side::Right),

@@ -8,7 +8,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use ulm_model::Stopped;
 use ulm_path::{Progress, Watch};
 
-use crate::path::tell::counted;
+use crate::path::words::counted;
 
 /// Searches that end within this time show nothing.
 const SILENT: Duration = Duration::from_secs(1);

@@ -3,7 +3,7 @@
 use ulm_model::{End, Holds, Task, TaskRuleKind};
 
 use super::{amounts, closed_host, vm_names};
-use crate::path::proof::named;
+use crate::path::words::named;
 
 /// So many VMs are explained, the rest is named.
 const EXPLAINED: usize = 5;
