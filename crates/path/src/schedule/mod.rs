@@ -10,7 +10,7 @@
 //!
 //! # Abstraction
 //!
-//! [`Jobs`](jobs::Jobs): hops that occupy slots and lanes while they run, take room at places (hosts, domains of counters) from
+//! [`Jobs`]: hops that occupy slots and lanes while they run, take room at places (hosts, domains of counters) from
 //! their start and give room at their end. Only room that can become scarce is looked at.
 //!
 //! # Method
