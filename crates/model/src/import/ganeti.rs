@@ -62,7 +62,7 @@ struct Mover<'i, 't> {
     reach: Reach,
 }
 
-/// See [`super::ganeti`].
+/// See [`super::ganeti()`].
 pub(super) fn import(source: Source<'_>) -> Result<Imported, ImportError> {
     let mut problems = Problems::default();
     let Some(cluster) = cluster::read(source, &mut problems) else {

@@ -1,6 +1,6 @@
 //! Placements from what others keep: Ganeti's text files and tables in CSV become `ulm.placement/1`, which `ulm path` takes as A.
 //!
-//! [`ganeti`] and [`csv`] take texts and give a text; nothing is asked and nothing is touched. Both fill a draft whose values
+//! [`ganeti()`] and [`csv()`] take texts and give a text; nothing is asked and nothing is touched. Both fill a draft whose values
 //! know the lines that they come from; the draft is written as a placement and read back by the [`placement`](crate::placement)
 //! reader, so that whatever is imported is a placement that `ulm path` takes, and what is wrong is told with the line of the
 //! file that it came from. `docs/import.md` describes what becomes of what.
