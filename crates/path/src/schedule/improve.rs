@@ -17,7 +17,7 @@
 //!
 //! # Complexity
 //!
-//! Each timetable as in [`timetable`](mod@super::timetable); for few hops many, for more than 15,000 the two rules only.
+//! Each timetable as in [`timetable`](mod@super::timetable); for few hops many, for more than [`LONG`] the two rules only.
 
 use super::jobs::Jobs;
 use super::order::waits;
@@ -25,9 +25,13 @@ use super::timetable::{Mark, Timetable, timetable};
 use crate::problem::NONE;
 
 /// How many hops are put into timetables in all, about.
-const WORK: usize = 40_000;
+const WORK: usize = 26_000;
 /// How many timetables are made at most.
 const MOST: usize = 64;
+/// How many are made at least, for sequences of up to [`LONG`] hops: one round more than the two rules. It is worth the most.
+const LEAST: usize = 4;
+/// Hops for which the two rules must do.
+const LONG: usize = 20_000;
 /// So few rounds go on from one timetable only.
 const FEW: usize = 6;
 
@@ -44,7 +48,8 @@ pub(super) fn best_timetable(jobs: &Jobs, bound: u64) -> Timetable {
     let mut from = vec![best, other];
     from.sort_by_key(|table| table.end);
     // Each round makes one backwards and one forwards. Few rounds are better spent on the better one.
-    let rounds = (WORK / jobs.len().max(1)).min(MOST).saturating_sub(2) / 2;
+    let least = if jobs.len() <= LONG { LEAST } else { 0 };
+    let rounds = (WORK / jobs.len().max(1)).clamp(least, MOST).saturating_sub(2) / 2;
     from.truncate(if rounds < FEW { 1 } else { 2 });
     let rounds = rounds / from.len();
     let back = jobs.backward();
