@@ -476,7 +476,15 @@ impl Core {
 
     /// Everything that the decision may see.
     fn input(&self, snapshot: &Snapshot) -> ulm_decide::Input {
-        ulm_decide::Input::new(snapshot.clone(), self.clock.now(), self.published.acting, self.books.past())
+        let (now, mut past) = (self.clock.now(), self.books.past());
+        // Handed over already and not settled yet: what its hosts have shown so far is not what runs on them now.
+        for (vm, open) in self.executor.known_moves() {
+            let home = snapshot.find_vm(vm).map(|ix| &snapshot.host(snapshot.vm(ix).host).name);
+            if home == Some(&open.to) {
+                past.changed([&open.from, &open.to], now);
+            }
+        }
+        ulm_decide::Input::new(snapshot.clone(), now, self.published.acting, past)
     }
 
     fn check(&self, plan: &Plan, snapshot: &Snapshot) -> Result<(), Fault> {

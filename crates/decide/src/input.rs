@@ -113,7 +113,8 @@ impl Past {
         self.changed([&key.from, &key.to], at);
     }
 
-    fn changed(&mut self, hosts: [&HostName; 2], at: Time) {
+    /// Takes in that what these hosts show has changed: a move between them is over, whether the ledger says so already or not.
+    pub fn changed(&mut self, hosts: [&HostName; 2], at: Time) {
         for host in hosts {
             let changed = self.hosts.entry(host.clone()).or_insert(at);
             *changed = at.max(*changed);
