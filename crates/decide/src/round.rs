@@ -56,9 +56,7 @@ impl Report {
         self.gates.push(GateReport { gate, held });
         !self.gates[self.gates.len() - 1].held.is_empty()
     }
-}
 
-impl Report {
     /// Takes back what was said of VMs that have no way to where they are wanted.
     fn leave_out(&mut self, snapshot: &Snapshot, left_out: &[(VmIx, Reason)]) {
         if left_out.is_empty() {

@@ -7,6 +7,7 @@
 //! there and back. Groups have no items in common, so the sum stays a bound. [`crate::core::Core::least_cost`] is the same for
 //! small placements.
 
+use crate::joined::{join, root};
 use crate::problem::NONE;
 use crate::state::State;
 
@@ -18,8 +19,7 @@ pub(crate) fn least_cost(state: &State<'_>) -> u64 {
     let mut total = 0u64;
     for (i, item) in problem.items.iter().enumerate().filter(|(i, _)| pending(*i)) {
         total = total.saturating_add(item.least);
-        let (a, b) = (root(&mut group, state.at[i]), root(&mut group, item.goal));
-        group[a.max(b) as usize] = a.min(b);
+        join(&mut group, state.at[i], item.goal);
     }
     let by_host: Vec<bool> = problem.counters.iter().map(|counter| counter.is_by_host()).collect();
     let mut moves_on = vec![false; problem.hosts];
@@ -42,12 +42,4 @@ pub(crate) fn least_cost(state: &State<'_>) -> u64 {
         }
     }
     first.iter().filter(|extra| **extra != u64::MAX).fold(total, |sum, extra| sum.saturating_add(*extra))
-}
-
-fn root(group: &mut [u32], mut host: u32) -> u32 {
-    while group[host as usize] != host {
-        group[host as usize] = group[group[host as usize] as usize];
-        host = group[host as usize];
-    }
-    host
 }

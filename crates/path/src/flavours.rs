@@ -32,10 +32,10 @@ use crate::state::State;
 pub(crate) fn divisible(home: &State<'_>, fixed: &[bool]) -> Option<Vec<Hop>> {
     let sizes = Flavours::of(home, fixed)?;
     let mut filling = Filling { sizes: &sizes, state: home.clone(), hops: Vec::new() };
-    let largest = filling.pending().map(|item| sizes.of[item as usize]).max()?;
+    let largest = filling.state.pending().map(|item| sizes.of[item as usize]).max()?;
     filling.make_one_hole(largest)?;
     for size in sizes.chain.iter().rev().filter(|size| **size <= largest) {
-        let level: Vec<u32> = filling.pending().filter(|item| sizes.of[*item as usize] == *size).collect();
+        let level: Vec<u32> = filling.state.pending().filter(|item| sizes.of[*item as usize] == *size).collect();
         for item in level {
             filling.bring_home(item)?;
         }
@@ -98,11 +98,6 @@ struct Filling<'f, 'p> {
 impl Filling<'_, '_> {
     fn problem(&self) -> &Problem<'_> {
         self.state.problem
-    }
-
-    fn pending(&self) -> impl Iterator<Item = u32> + '_ {
-        let items = self.problem().items.iter().zip(&self.state.at).enumerate();
-        items.filter(|(_, (item, at))| item.goal != **at).map(|(i, _)| i as u32)
     }
 
     /// The items on the host that may move, the largest first.
@@ -198,7 +193,7 @@ mod tests {
     use super::*;
     use crate::cost::ByBytes;
     use crate::frozen::frozen;
-    use crate::greedy::mixed;
+    use crate::mixed::mixed;
 
     /// Hosts of 64 with flavours of 4 to 32, both ends packed at random, so much room free in all.
     fn full(seed: u64, hosts: usize, free: u64) -> Option<Task> {

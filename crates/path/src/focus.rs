@@ -6,7 +6,7 @@
 
 use crate::budget::Purse;
 use crate::core::Core;
-use crate::problem::{Hop, Problem};
+use crate::problem::Hop;
 use crate::search::{Found, GREEDY, Search};
 use crate::state::State;
 
@@ -26,7 +26,7 @@ pub(crate) fn finish(home: &State<'_>, mut hops: Vec<Hop>, purse: &mut Purse<'_>
     let mut progress = true;
     while progress {
         progress = false;
-        let left = left(problem, &state);
+        let left: Vec<u32> = state.pending().collect();
         for item in &left {
             purse.left = left.len();
             if state.at[*item as usize] == problem.items[*item as usize].goal {
@@ -44,12 +44,8 @@ pub(crate) fn finish(home: &State<'_>, mut hops: Vec<Hop>, purse: &mut Purse<'_>
             break;
         }
     }
-    let all = left(problem, &state).is_empty();
+    let all = state.pending().next().is_none();
     (hops, all)
-}
-
-fn left(problem: &Problem<'_>, state: &State<'_>) -> Vec<u32> {
-    (0..state.at.len() as u32).filter(|item| state.at[*item as usize] != problem.items[*item as usize].goal).collect()
 }
 
 fn around(state: &State<'_>, item: u32, helpers: usize, purse: &mut Purse<'_>) -> Option<Vec<Hop>> {

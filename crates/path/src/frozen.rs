@@ -18,8 +18,7 @@ pub(crate) fn frozen(problem: &Problem<'_>, from: End) -> Vec<bool> {
         End::B => problem.items[item].goal,
     };
     let mut total = vec![0i64; kinds];
-    for (h, host) in problem.task.hosts.iter().enumerate().filter(|(_, host)| host.power != Power::Off) {
-        let _ = host;
+    for h in (0..problem.hosts).filter(|h| problem.task.hosts[*h].power != Power::Off) {
         total.iter_mut().zip(&problem.room[h * kinds..]).for_each(|(total, room)| *total += room);
     }
     let mut offered = problem.room.clone();

@@ -24,6 +24,7 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, BinaryHeap};
 
+use crate::mixed::mixed;
 use crate::problem::{Hop, NONE, Problem};
 use crate::state::State;
 
@@ -166,7 +167,7 @@ impl<'p> Greedy<'p> {
 
     /// Items that are not at their goals.
     pub fn left(&self) -> Vec<u32> {
-        (0..self.state.at.len() as u32).filter(|item| self.is_pending(*item)).collect()
+        self.state.pending().collect()
     }
 
     fn problem(&self) -> &'p Problem<'p> {
@@ -605,11 +606,4 @@ impl<'p> Greedy<'p> {
 /// `amount · part / whole` without overflow.
 fn scaled_up(amount: u64, part: u64, whole: u64) -> u64 {
     u64::try_from(u128::from(amount) * u128::from(part) / u128::from(whole)).unwrap_or(u64::MAX)
-}
-
-/// Mixes the bits of a number (splitmix64).
-pub(crate) fn mixed(n: u64) -> u64 {
-    let n = (n ^ (n >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    let n = (n ^ (n >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    n ^ (n >> 31)
 }

@@ -97,8 +97,7 @@ impl<'p> Holes<'_, 'p> {
 
     /// Items that are not at their goals, the largest first.
     fn pending(&self) -> Vec<u32> {
-        let away = |item: &u32| self.state.at[*item as usize] != self.goal(*item);
-        let mut pending: Vec<u32> = (0..self.state.at.len() as u32).filter(away).collect();
+        let mut pending: Vec<u32> = self.state.pending().collect();
         pending.sort_by_key(|item| (std::cmp::Reverse(self.size(*item)), *item));
         pending
     }

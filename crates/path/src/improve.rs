@@ -132,7 +132,7 @@ fn window(state: &State<'_>, stretch: &[Hop], purse: &mut Purse<'_>) -> Option<V
         hosts.extend(more);
     }
     let (inside, outside): (Vec<Hop>, Vec<Hop>) = stretch.iter().rev().partition(|hop| hosts.contains(&hop.from));
-    let mut after = state.clone_places();
+    let mut after = state.at.clone();
     inside.iter().for_each(|hop| after[hop.item as usize] = hop.to);
     let mut items: BTreeSet<u32> = inside.iter().map(|hop| hop.item).collect();
     // The cheapest of the others may be of use.
@@ -149,7 +149,7 @@ fn window(state: &State<'_>, stretch: &[Hop], purse: &mut Purse<'_>) -> Option<V
     let start = core.key(&state.at);
     let mut search = Search::new(&core, &start, EXACT, cost(problem, &inside));
     let Found::Way(steps, _) = search.go_on(EXPANSIONS, purse) else { return None };
-    let mut better = core.hops(&steps, &mut state.clone_places());
+    let mut better = core.hops(&steps, &mut state.at.clone());
     better.extend(outside);
     Some(better)
 }

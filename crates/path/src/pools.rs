@@ -1,5 +1,6 @@
 //! Sets of hosts that no item can leave for each other: each is a task of its own.
 
+use crate::joined::{join, root};
 use crate::problem::{NONE, Problem};
 use crate::rule::Scope;
 
@@ -69,17 +70,4 @@ pub(crate) fn pools(problem: &Problem<'_>, fixed: &[bool]) -> Vec<Pool> {
         }
     }
     pools
-}
-
-fn join(joined: &mut [u32], a: u32, b: u32) {
-    let (a, b) = (root(joined, a), root(joined, b));
-    joined[a.max(b) as usize] = a.min(b);
-}
-
-fn root(joined: &mut [u32], mut host: u32) -> u32 {
-    while joined[host as usize] != host {
-        joined[host as usize] = joined[joined[host as usize] as usize];
-        host = joined[host as usize];
-    }
-    host
 }

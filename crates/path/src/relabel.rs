@@ -140,7 +140,7 @@ mod tests {
     fn an_assignment_is_the_cheapest_of_all() {
         for seed in 1..200u64 {
             let n = 1 + (seed % 6) as usize;
-            let price = |vm: u32, to: u32| crate::greedy::mixed(seed * 1000 + u64::from(vm * 10 + to)) % 20;
+            let price = |vm: u32, to: u32| crate::mixed::mixed(seed * 1000 + u64::from(vm * 10 + to)) % 20;
             let vms: Vec<u32> = (0..n as u32).collect();
             let chosen = assigned(&vms, &vms, &price);
             let sum = |places: &[u32]| vms.iter().zip(places).map(|(vm, to)| price(*vm, *to)).sum::<u64>();

@@ -47,9 +47,10 @@ impl<'p> State<'p> {
         state
     }
 
-    /// The host of each item, to be changed at will.
-    pub fn clone_places(&self) -> Vec<u32> {
-        self.at.clone()
+    /// Items that are not at their goals, ascending.
+    pub fn pending(&self) -> impl Iterator<Item = u32> + '_ {
+        let items = self.problem.items.iter().zip(&self.at).enumerate();
+        items.filter(|(_, (item, at))| item.goal != **at).map(|(i, _)| i as u32)
     }
 
     /// What each domain of each counter can still give.

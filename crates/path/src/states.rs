@@ -2,7 +2,7 @@
 
 use hashbrown::HashTable;
 
-use crate::greedy::mixed;
+use crate::mixed::mixed;
 
 /// No state.
 pub(crate) const NO_STATE: u32 = u32::MAX;

@@ -39,7 +39,7 @@ pub enum Target {
 pub enum Sizes {
     /// 4 to 64 GiB, vCPUs and network roughly in proportion.
     Flavours,
-    /// Any number of MiB from 2 to 48 GiB, one resource.
+    /// Any number of MiB from 2 to 34 GiB, one resource.
     Irregular,
 }
 
