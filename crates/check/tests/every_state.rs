@@ -20,7 +20,7 @@ fn every_state_is_sane(task: &Task, route: &Route, count: usize) -> bool {
         if !seen.insert(state.clone()) {
             continue;
         }
-        if !is_sane(task, steps, &state) {
+        if !is_sane(task, &route.steps, &state) {
             return false;
         }
         for s in 0..count {
@@ -100,7 +100,9 @@ fn hops_fit(task: &Task, steps: &[RouteStep], all: &[RouteStep]) -> bool {
     chained && switched(true) && switched(false) && together
 }
 
-fn is_sane(task: &Task, steps: &[RouteStep], state: &[u8]) -> bool {
+/// The state of the first `state.len()` steps of `all`; the later ones have not begun.
+fn is_sane(task: &Task, all: &[RouteStep], state: &[u8]) -> bool {
+    let steps = &all[..state.len()];
     // Where each VM is: one host or two.
     let mut on: Vec<BTreeSet<u32>> = task.vms.iter().map(|vm| [vm.from].into()).collect();
     for (s, step) in steps.iter().enumerate() {
@@ -132,10 +134,11 @@ fn is_sane(task: &Task, steps: &[RouteStep], state: &[u8]) -> bool {
         let _ = s;
     }
     if let Some([one, other]) = group(task) {
-        let (one, other) = (hops(one, steps), hops(other, steps));
+        let (one, other) = (hops(one, all), hops(other, all));
+        let of = |step: &usize| state.get(*step).copied().unwrap_or(0);
         for hop in 1..one.len().max(other.len()) {
-            let begun = |hops: &[usize]| hops.get(hop).is_some_and(|s| state[*s] > 0);
-            let done = |hops: &[usize]| hops.get(hop - 1).is_none_or(|s| state[*s] == 2);
+            let begun = |hops: &[usize]| hops.get(hop).is_some_and(|s| of(s) > 0);
+            let done = |hops: &[usize]| hops.get(hop - 1).is_none_or(|s| of(s) == 2);
             if (begun(&one) || begun(&other)) && !(done(&one) && done(&other)) {
                 return false;
             }
