@@ -23,7 +23,7 @@
 //!     rules: vec![],
 //! };
 //! let plan = Plan { parent: digest.clone(), made_at: Time(0), expires_at: Time(60_000), steps: vec![] };
-//! let grounds = Grounds { snapshot: &snapshot, digest: &digest, rulebook: &rulebook, now: Time(1) };
+//! let grounds = Grounds { snapshot: &snapshot, digest: &digest, rulebook: &rulebook, now: Time(1), past: &[] };
 //! assert_eq!(check(&plan, &grounds).unwrap().plan, plan.id());
 //! assert!(check(&plan, &Grounds { now: Time(60_000), ..grounds }).is_err());
 //! ```

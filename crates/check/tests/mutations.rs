@@ -20,6 +20,7 @@ fn host(i: u32) -> Host {
         networks: ["bridge:br0".into()].into(),
         storage: ["pool:images".into()].into(),
         tags: Default::default(),
+        cells: Vec::new(),
     }
 }
 
@@ -41,6 +42,8 @@ fn vm(i: u32, host: u32) -> Vm {
             cpu: CpuNeed("base".into()),
             networks: ["bridge:br0".into()].into(),
             storage: ["pool:images".into()].into(),
+            pages: None,
+            cells: Default::default(),
         }),
         fixtures: vec![],
         tags: Default::default(),
@@ -93,6 +96,7 @@ impl World {
                 },
                 after: after.iter().map(|s| StepId(*s)).collect(),
                 because: Reason::Calm {},
+                expected: None,
             });
         }
         world
@@ -101,7 +105,8 @@ impl World {
     fn verdict(&self) -> Result<(), Fault> {
         let digest = self.snapshot.digest();
         let plan = Plan { parent: digest.clone(), ..self.plan.clone() };
-        let grounds = Grounds { snapshot: &self.snapshot, digest: &digest, rulebook: &self.rulebook, now: NOW };
+        let grounds =
+            Grounds { snapshot: &self.snapshot, digest: &digest, rulebook: &self.rulebook, now: NOW, past: &[] };
         check(&plan, &grounds).map(drop)
     }
 
@@ -115,7 +120,8 @@ impl World {
     fn verdict_on_beginning(&self) -> Result<(), Fault> {
         let digest = self.snapshot.digest();
         let plan = Plan { parent: digest.clone(), ..self.plan.clone() };
-        let grounds = Grounds { snapshot: &self.snapshot, digest: &digest, rulebook: &self.rulebook, now: NOW };
+        let grounds =
+            Grounds { snapshot: &self.snapshot, digest: &digest, rulebook: &self.rulebook, now: NOW, past: &[] };
         check_beginning(&plan, &grounds).map(drop)
     }
 
@@ -284,11 +290,13 @@ fn doubt(scope: Scope) -> Doubt {
 
 #[test]
 fn the_administrators_rules_hold() {
+    let one = |pattern: &str| Vec::from_iter((!pattern.is_empty()).then(|| pattern.to_owned()));
     let rule = |kind, vm: &str, host: &str| Rule {
         name: "r".into(),
         kind,
-        vms: VmSelector { name: (!vm.is_empty()).then(|| vm.into()), tag: None },
-        hosts: HostSelector { name: (!host.is_empty()).then(|| host.into()), tag: None },
+        soft: false,
+        vms: VmSelector { name: one(vm), tag: vec![] },
+        hosts: HostSelector { name: one(host), tag: vec![] },
     };
     let with = |rule| {
         let mut world = World::with(&[(0, 1, &[])]);
@@ -331,7 +339,8 @@ fn a_plan_of_another_time_or_of_other_facts_is_refused() {
     world.plan.made_at = Time(NOW.0 + 1);
     assert!(matches!(world.verdict(), Err(Fault::FromTheFuture { .. })));
     let world = World::with(&[(0, 1, &[])]);
-    let grounds = Grounds { snapshot: &world.snapshot, digest: "other", rulebook: &world.rulebook, now: NOW };
+    let grounds =
+        Grounds { snapshot: &world.snapshot, digest: "other", rulebook: &world.rulebook, now: NOW, past: &[] };
     assert!(matches!(check(&world.plan, &grounds), Err(Fault::OtherParent { .. })));
 }
 

@@ -68,6 +68,7 @@ fn host(name: &HostName, of: &HostMemory, known: &Known, keep: usize) -> Host {
         networks: facts.map_or_else(Default::default, |facts| facts.networks.clone()),
         storage: facts.map_or_else(Default::default, |facts| facts.storage.clone()),
         tags: known.tags.get(name).cloned().unwrap_or_default(),
+        cells: Vec::new(),
     }
 }
 

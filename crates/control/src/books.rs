@@ -15,8 +15,8 @@ use crate::published::Published;
 use crate::samples;
 use crate::view::{HistoryQuery, LedgerQuery, Series, SeriesPoint};
 
-/// What happened longer ago does not bear on decisions: the longest cool-down is a day, doubled moves are counted over a week.
-const BEARS_FOR: Duration = Duration::from_secs(8 * 86_400);
+/// What happened longer ago does not bear on decisions: no budget counts further back, and cool-downs are shorter.
+const BEARS_FOR: Duration = ulm_model::Rulebook::REMEMBERED;
 
 /// Entries that a question without a limit gets.
 const ENTRIES: u32 = 100;

@@ -38,6 +38,7 @@ fn plan(cluster: &Simulated, moves: &[Move<'_>]) -> Plan {
         action: Action::Move { vm: cluster.vm(vm), vm_name: (*vm).into(), from: (*from).into(), to: (*to).into() },
         after: after.iter().map(|step| StepId(*step)).collect(),
         because: Reason::Asked { by: "a test".into() },
+        expected: None,
     };
     let steps = moves.iter().enumerate().map(step).collect();
     Plan { parent: "a test".into(), made_at: now, expires_at: now + Duration::from_secs(60), steps }

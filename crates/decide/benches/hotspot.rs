@@ -125,6 +125,7 @@ impl Scene {
                 networks: (0..40).map(|n| format!("bridge:br{n}")).collect(),
                 storage: (0..8).map(|n| format!("pool:p{n}")).collect(),
                 tags: Default::default(),
+                cells: Vec::new(),
             }
         });
         let vms = (0..HOSTS * VMS_PER_HOST).map(|i| {
@@ -146,6 +147,8 @@ impl Scene {
                     cpu: need(i % 4),
                     networks: [format!("bridge:br{}", i % 40)].into(),
                     storage: [format!("pool:p{}", i % 8)].into(),
+                    pages: None,
+                    cells: Default::default(),
                 }),
                 fixtures: vec![],
                 tags: Default::default(),

@@ -37,6 +37,7 @@ pub fn migrate_by_hand(input: &Input, policy: &Policy, vm: VmId, to: &HostName, 
         action: action(&input.snapshot, Choice { vm, to }, input.snapshot.vm(vm).host),
         after: Vec::new(),
         because: Reason::Asked { by: by.to_owned() },
+        expected: None,
     };
     let mut plan = Plan { steps: vec![step], ..empty_plan(input, policy) };
     match judged(input, &rulebook, &mut plan) {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use ulm_model::ledger::{Entry, Event, Found, MoveKey, Outcome};
 use ulm_model::text::Document;
-use ulm_model::{Acting, HostName, Snapshot, Time, VmId};
+use ulm_model::{Acting, HostName, PastMove, Snapshot, Time, VmId};
 
 /// One value with everything that a decision may see, the policy aside.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -32,6 +32,9 @@ pub struct Past {
     pub vms: BTreeMap<VmId, VmPast>,
     /// When a host last took part in a move that ended.
     pub hosts: BTreeMap<HostName, Time>,
+    /// Moves that ended within [`ulm_model::Rulebook::REMEMBERED`], oldest first: what budgets count.
+    #[serde(default)]
+    pub moves: Vec<PastMove>,
 }
 
 /// What happened to a VM.
@@ -69,12 +72,10 @@ impl Past {
     /// Only ends count: what was merely intended, refused or is not known yet is no move (and a dry run writes none).
     pub fn note(&mut self, entry: &Entry) {
         match &entry.event {
-            Event::MoveEnded { r#move, outcome, .. }
-            | Event::MoveReconciled { r#move, found: Found::Ended { outcome } } => match outcome {
-                Outcome::Moved => self.moved(r#move, entry.at),
-                Outcome::Stayed { .. } => self.failed(r#move, entry.at),
-                Outcome::Gone { .. } | Outcome::Doubled { .. } | Outcome::Unknown { .. } => {}
-            },
+            Event::MoveEnded { r#move, outcome, cost } => self.ended(r#move, outcome, cost.downtime_ms, entry.at),
+            Event::MoveReconciled { r#move, found: Found::Ended { outcome } } => {
+                self.ended(r#move, outcome, None, entry.at)
+            }
             Event::Arrived { vm, host, from, .. } => {
                 self.came(*vm, entry.at);
                 // Somebody else's move changes what both hosts show as much as one of ours does. A start only adds load, which
@@ -100,9 +101,19 @@ impl Past {
             vm.failures > 0 || last.is_some_and(|last| last >= before)
         });
         self.hosts.retain(|_, changed| *changed >= before);
+        self.moves.retain(|past| past.ended >= before);
     }
 
-    fn moved(&mut self, key: &MoveKey, at: Time) {
+    fn ended(&mut self, key: &MoveKey, outcome: &Outcome, downtime_ms: Option<u64>, at: Time) {
+        match outcome {
+            Outcome::Moved => self.moved(key, Duration::from_millis(downtime_ms.unwrap_or(0)), at),
+            Outcome::Stayed { .. } => self.failed(key, at),
+            Outcome::Gone { .. } | Outcome::Doubled { .. } | Outcome::Unknown { .. } => {}
+        }
+    }
+
+    fn moved(&mut self, key: &MoveKey, downtime: Duration, at: Time) {
+        self.moves.push(PastMove { vm: key.vm, ended: at, downtime });
         let vm = self.vms.entry(key.vm).or_default();
         vm.moved.push(at);
         let surplus = vm.moved.len().saturating_sub(VmPast::KEPT);

@@ -295,8 +295,13 @@ fn a_plan_by_hand_has_passed_the_same_checker() {
     let input = cluster.input();
     let plan = migrate_by_hand(&input, &cluster.policy, id(&cluster, "small"), &"idle-2".into(), "ann").unwrap();
     let rulebook = cluster.policy.rulebook();
-    let grounds =
-        Grounds { snapshot: &input.snapshot, digest: &input.snapshot.digest(), rulebook: &rulebook, now: NOW };
+    let grounds = Grounds {
+        snapshot: &input.snapshot,
+        digest: &input.snapshot.digest(),
+        rulebook: &rulebook,
+        now: NOW,
+        past: &[],
+    };
     assert_eq!(check(&plan, &grounds).unwrap().steps, 1);
     assert_eq!(plan.expires_at, NOW + Duration::from_secs(60));
 }

@@ -52,7 +52,7 @@ fn end(cluster: &Cluster, plan: &Plan) -> BTreeMap<VmId, HostName> {
 fn is_sane(cluster: &Cluster, plan: &Plan) -> Result<(), String> {
     let rulebook = cluster.policy.rulebook();
     let digest = cluster.snapshot.digest();
-    let grounds = Grounds { snapshot: &cluster.snapshot, digest: &digest, rulebook: &rulebook, now: NOW };
+    let grounds = Grounds { snapshot: &cluster.snapshot, digest: &digest, rulebook: &rulebook, now: NOW, past: &[] };
     check(plan, &grounds).map(|_| ()).map_err(|fault| fault.to_string())
 }
 

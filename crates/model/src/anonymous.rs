@@ -114,6 +114,8 @@ impl Names {
                 cpu: self.cpu(&needs.cpu),
                 networks: all(&self.places, &needs.networks),
                 storage: all(&self.places, &needs.storage),
+                pages: needs.pages,
+                cells: std::mem::take(&mut needs.cells),
             };
         }
         for fixture in &mut vm.fixtures {

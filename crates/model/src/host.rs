@@ -30,8 +30,37 @@ pub struct Host {
     pub networks: BTreeSet<String>,
     /// Storage that VMs can use here: `pool:NAME` for libvirt pools that are active, `path:/dir` for shared directories.
     pub storage: BTreeSet<String>,
-    /// Free words that policies select by.
+    /// Free words that policies select by; those of the form `key=value` are labels.
     pub tags: BTreeSet<String>,
+    /// Its NUMA cells, in the order of their numbers; empty when they are not known.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub cells: Vec<Cell>,
+}
+
+/// A NUMA cell of a host.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cell {
+    /// Its number.
+    pub id: u32,
+    /// CPUs.
+    pub cpus: u32,
+    /// Memory in all.
+    pub memory: Bytes,
+    /// Memory that is free now, huge pages aside.
+    pub free: Bytes,
+    /// Huge pages, by size.
+    pub pages: Vec<HugePages>,
+}
+
+/// Huge pages of one size in a NUMA cell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HugePages {
+    /// The size of a page.
+    pub size: Bytes,
+    /// Memory in such pages.
+    pub total: Bytes,
+    /// Of which nobody uses this.
+    pub free: Bytes,
 }
 
 /// Whether a host may be counted on.

@@ -10,6 +10,7 @@
 
 pub mod acting;
 pub mod anonymous;
+pub mod calendar;
 pub mod figure;
 pub mod host;
 pub mod id;
@@ -29,14 +30,15 @@ pub mod units;
 pub mod vm;
 
 pub use acting::Acting;
+pub use calendar::{Calendar, CalendarSpan};
 pub use figure::{Figure, Recent};
-pub use host::{CpuNeed, CpuVerdict, Host, HostState, Platform};
+pub use host::{Cell, CpuNeed, CpuVerdict, Host, HostState, HugePages, Platform};
 pub use id::{HostIx, HostName, VmId, VmIx};
-pub use plan::{Action, Plan, PlanId, Step, StepId};
+pub use plan::{Action, Expected, Gain, Plan, PlanId, Step, StepId};
 pub use reason::{Class, Reason, Resource};
 pub use route::{Answer, Breach, Certificate, End, Route, RouteAction, RouteStep, Stopped};
 pub use route_file::RouteFile;
-pub use rulebook::{Capacity, HostSelector, Limits, Rule, RuleKind, Rulebook, VmSelector};
+pub use rulebook::{Capacity, HostSelector, Level, Limits, PastMove, Per, Rule, RuleKind, Rulebook, VmSelector, label};
 pub use snapshot::{Doubt, InFlight, Scope, Snapshot};
 pub use task::{Copying, Holds, Power, Task, TaskHost, TaskLink, TaskResource, TaskRule, TaskRuleKind, TaskVm};
 pub use time::Time;

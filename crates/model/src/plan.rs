@@ -2,9 +2,11 @@
 
 use std::fmt;
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
-use crate::{HostName, Reason, Time, VmId};
+use crate::{Bytes, HostName, Reason, Time, VmId};
 
 /// The hash of a plan's content, in hexadecimal.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -40,6 +42,39 @@ pub struct Step {
     pub after: Vec<StepId>,
     /// Why.
     pub because: Reason,
+    /// What it is expected to take and to bring; `None` when nothing was forecast.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expected: Option<Expected>,
+}
+
+/// What a step is expected to take and to bring.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Expected {
+    /// How long the move takes.
+    pub duration: Duration,
+    /// How long the guest stands still.
+    pub downtime: Duration,
+    /// What is sent.
+    pub bytes: Bytes,
+    /// What it brings, for each goal that wants it.
+    pub gains: Vec<Gain>,
+    /// After how long it has brought more than it has taken; `None` when nothing that can be reckoned is gained.
+    pub payback: Option<Duration>,
+    /// How long the gain lasts, as far as the forecast tells.
+    pub lasts: Option<Duration>,
+}
+
+/// What a move, or a plan, brings for a goal.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Gain {
+    /// The goal, as the policy names it.
+    pub goal: String,
+    /// What is measured, with its unit, e.g. `CPU above 75 % on h1`.
+    pub what: String,
+    /// Before, as people read it, e.g. `91 %`.
+    pub before: String,
+    /// After.
+    pub after: String,
 }
 
 /// What a step does.

@@ -107,7 +107,24 @@ reasons! {
         host: HostName,
     } Normal "way.goes_back" => ("it made room on {host} and goes back");
 
+    /// A move brings a goal of the policy nearer.
+    ForGoal {
+        /// The goal, as the policy names it.
+        goal: String,
+        /// What it brings, in physical units.
+        what: String,
+    } Normal "goal.nearer" => ("goal `{goal}`: {what}");
+    /// A rule of the policy is not kept where the VM is now.
+    RuleBroken {
+        /// The rule, as the policy names it.
+        rule: String,
+        /// What is wrong, e.g. `it shares h1 with db2`.
+        what: String,
+    } Normal "rule.broken" => ("rule `{rule}` is not kept: {what}");
+
     // ---- nothing to do
+    /// No placement that can be reached is better by the goals that hold now.
+    NothingBetter { } Normal "goal.settled" => ("no move would bring the goals nearer");
     /// No host is above its threshold for long enough.
     Calm { } Normal "hotspot.calm" => ("no host is overworked");
     /// The host is above the threshold, but not for long enough yet.
@@ -214,6 +231,74 @@ reasons! {
         /// The most that it may be.
         limit: Share,
     } Soft "target.too_warm" => ("{host} would be at {would_be} {resource}, over its limit of {limit}");
+    /// The move would bring something, but less than the policy wants of a move.
+    GainTooSmall {
+        /// What the goals together would gain, as a part of what they cost now.
+        gain: Share,
+        /// The least that the policy wants.
+        needed: Share,
+    } Soft "worth.gain" => ("it would move at a gain of {needed}, now {gain}");
+    /// The move would cost more than it brings while what it brings lasts.
+    PaysBackLate {
+        /// After how long it would have brought more than it has cost.
+        payback: Duration,
+        /// How long it may take at most: a part of the time that the gain is forecast to last.
+        within: Duration,
+    } Soft "worth.payback" => ("it would pay back after {}, and would have to within {}", spoken(*payback), spoken(*within));
+    /// The goal is off at present.
+    GoalOff {
+        /// The goal, as the policy names it.
+        goal: String,
+        /// Its calendar.
+        calendar: String,
+        /// When it is on again, if that is within eight days.
+        until: Option<Time>,
+    } Configuration "goal.off" => ("goal `{goal}` is off by calendar `{calendar}`{}", until_when(until));
+    /// A soft rule would rather not have it there.
+    Unwished {
+        /// The host.
+        host: HostName,
+        /// The rule, as the policy names it.
+        rule: String,
+    } Soft "rule.soft" => ("rule `{rule}` would rather not have it on {host}");
+    /// Automatic moves are not allowed at this time.
+    OutsideWindow {
+        /// The rule, as the policy names it.
+        rule: String,
+        /// When they are, if that is within eight days.
+        until: Option<Time>,
+    } Soft "rule.window" => ("rule `{rule}` allows no move at this time{}", until_when(until));
+    /// The budget of moves is spent.
+    MovesSpent {
+        /// The rule, as the policy names it.
+        rule: String,
+        /// Moves within the span.
+        moves: u32,
+        /// The limit.
+        limit: u32,
+        /// The span.
+        within: Duration,
+    } Soft "rule.budget_moves" => ("rule `{rule}` allows {limit} move(s) in {}, and {moves} were made", spoken(*within));
+    /// The budget of downtime is spent, or would be.
+    DowntimeSpent {
+        /// The rule, as the policy names it.
+        rule: String,
+        /// Downtime within the span, with what is forecast for the move.
+        downtime: Duration,
+        /// The limit.
+        limit: Duration,
+        /// The span.
+        within: Duration,
+    } Soft "rule.budget_downtime" => ("rule `{rule}` allows {} of downtime in {}, and it would be {}", spoken(*limit), spoken(*within), spoken(*downtime));
+    /// As many VMs that the rule counts together move as may.
+    OthersMove {
+        /// The rule, as the policy names it.
+        rule: String,
+        /// VMs in flight.
+        moves: u32,
+        /// The limit.
+        limit: u32,
+    } Soft "rule.at_once" => ("rule `{rule}` lets {limit} of its VMs move at once, and {moves} do");
     /// The VM is not where the plan expects it.
     NotThere {
         /// The host that it should be on.
@@ -268,6 +353,58 @@ reasons! {
         /// The rule, as the policy names it.
         rule: String,
     } Configuration "rule.pinned" => ("rule `{rule}` does not allow it on {host}");
+    /// The VM's companions are elsewhere.
+    NotTogether {
+        /// The host that it may not go to.
+        host: HostName,
+        /// The rule, as the policy names it.
+        rule: String,
+    } Configuration "rule.together" => ("rule `{rule}` keeps it with its companions, which are not where {host} is");
+    /// Too many of a rule's VMs would be in one place.
+    TooClose {
+        /// The rule, as the policy names it.
+        rule: String,
+        /// The domain, e.g. `h1` or `rack=r4`.
+        domain: String,
+        /// VMs of the rule in the domain, with it.
+        vms: u32,
+        /// The limit.
+        limit: u32,
+    } Configuration "rule.apart" => ("rule `{rule}` allows {limit} of its VMs on {domain}, and {vms} would be there with it");
+    /// The host has as many VMs as it may.
+    HostFull {
+        /// Which host.
+        host: HostName,
+        /// The rule, as the policy names it.
+        rule: String,
+        /// VMs with it.
+        vms: u32,
+        /// The limit.
+        limit: u32,
+    } Configuration "rule.max_vms" => ("rule `{rule}` allows {limit} VMs on {host}, and {vms} would be there with it");
+    /// What is left on the host is kept free for emergencies.
+    Headroom {
+        /// Which host.
+        host: HostName,
+        /// The rule, as the policy names it.
+        rule: String,
+        /// Of what.
+        resource: Resource,
+    } Configuration "rule.headroom" => ("rule `{rule}` keeps the {resource} that {host} still has for emergencies");
+    /// The VMs of a host would have no place if it failed.
+    NoSpare {
+        /// The host that could not be lost any more.
+        host: HostName,
+        /// The rule, as the policy names it.
+        rule: String,
+    } Configuration "rule.spare" => ("rule `{rule}`: if {host} failed its VMs would have no place any more");
+    /// The VM would go back to an older CPU.
+    WrongWay {
+        /// The host that it may not go to.
+        host: HostName,
+        /// The rule, as the policy names it.
+        rule: String,
+    } Configuration "rule.one_way" => ("rule `{rule}` does not let it go back to {host}");
     /// The policy does not allow so much CPU to be promised on the host.
     CpuOvercommit {
         /// Which host.
@@ -327,6 +464,26 @@ reasons! {
         /// Which storage.
         storage: String,
     } Hard "platform.storage" => ("{host} does not reach {storage}");
+    /// The host has no huge pages of the size for the VM's memory.
+    PagesShort {
+        /// Which host.
+        host: HostName,
+        /// The size of a page.
+        size: Bytes,
+        /// What the VM needs of such pages.
+        needed: Bytes,
+        /// What is free of them.
+        free: Bytes,
+    } Hard "platform.pages" => ("{host} has {free} free in pages of {size}, it needs {needed}");
+    /// The host does not have the NUMA cells that the VM is bound to, or not enough free memory in them.
+    CellsShort {
+        /// Which host.
+        host: HostName,
+        /// The cells, e.g. `0,2`.
+        cells: String,
+        /// What is wrong with them.
+        what: String,
+    } Hard "platform.cells" => ("{host} cannot take it into NUMA cell(s) {cells}: {what}");
     /// The VM is tied to its host.
     Immovable {
         /// By what.
@@ -442,6 +599,10 @@ reasons! {
         /// The checker's sentence.
         sentence: String,
     } Data "check.refused" => ("the checker refused the plan: {sentence}");
+}
+
+fn until_when(until: &Option<Time>) -> String {
+    until.map_or_else(String::new, |until| format!(" before {until}"))
 }
 
 impl fmt::Display for Resource {

@@ -62,6 +62,12 @@ pub struct Needs {
     pub networks: BTreeSet<String>,
     /// Storage, in the notation of [`Host::storage`](crate::Host::storage).
     pub storage: BTreeSet<String>,
+    /// The size of the huge pages that its memory is in; `None`: ordinary pages.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pages: Option<Bytes>,
+    /// The numbers of the host's NUMA cells that its memory is strictly bound to; empty: any.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub cells: BTreeSet<u32>,
 }
 
 /// Something that ties a VM to its host, so that it cannot move.

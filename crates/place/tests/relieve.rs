@@ -25,6 +25,7 @@ fn snapshot(hosts: usize, vms: &[(u32, u64, u64)]) -> Snapshot {
         networks: Default::default(),
         storage: Default::default(),
         tags: Default::default(),
+        cells: Vec::new(),
     };
     let vm = |(i, (host, _, gib)): (usize, &(u32, u64, u64))| Vm {
         id: VmId(Uuid::from_u128(i as u128)),

@@ -15,12 +15,14 @@
 //! Every problem of a file is told at once, each with its place, what would be right, and the nearest known key.
 
 mod expression;
+mod goal;
 mod policy;
 mod problem;
 mod read;
 mod values;
 
 pub use expression::{ExpressionCost, ExpressionError, MoveExpression};
+pub use goal::{Custom, Defragment, Goal, GoalKind, Shape, Spread, Worth};
 pub use policy::{Everywhere, Hotspot, MoveBudget, Observe, Policy};
 pub use problem::{PolicyError, Problem};
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use ulm_model::{Bytes, BytesPerSecond, Capacity, Limits, Rule, Rulebook, Share};
 
-use crate::PolicyError;
+use crate::{Goal, GoalKind, PolicyError, Worth};
 
 /// Everything that the administrator decides. [`Policy::default`] is what holds without a file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -22,8 +22,12 @@ pub struct Policy {
     pub capacity: Capacity,
     /// What every host has although libvirt cannot tell.
     pub everywhere: Everywhere,
-    /// Pins, exclusions and the like.
+    /// Where VMs may be, and when they may move.
     pub rules: Vec<Rule>,
+    /// What is wanted.
+    pub goals: Vec<Goal>,
+    /// When moves are worth it.
+    pub worth: Worth,
 }
 
 /// What every host has although libvirt cannot tell.
@@ -102,6 +106,11 @@ impl Default for Policy {
             },
             everywhere: Everywhere::default(),
             rules: Vec::new(),
+            goals: vec![
+                Goal::new("keep the rules", GoalKind::Rules),
+                Goal::new("relieve overworked hosts", GoalKind::Relieve),
+            ],
+            worth: Worth::default(),
         }
     }
 }

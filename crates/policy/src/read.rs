@@ -173,10 +173,10 @@ fn rule(table: &DeTable<'_>, span: Range<usize>, problems: &mut Vec<Found>) -> R
     let (mut vms, mut hosts) = (VmSelector::default(), HostSelector::default());
     section.read("name", |value| values::words(value).map(Some), &mut name, problems);
     section.read("kind", |value| values::words(value).map(Some), &mut kind_word, problems);
-    section.read("vm", |value| values::words(value).map(Some), &mut vms.name, problems);
-    section.read("vm_tag", |value| values::words(value).map(Some), &mut vms.tag, problems);
-    section.read("host", |value| values::words(value).map(Some), &mut hosts.name, problems);
-    section.read("host_tag", |value| values::words(value).map(Some), &mut hosts.tag, problems);
+    section.read("vm", values::words_or_list, &mut vms.name, problems);
+    section.read("vm_tag", values::words_or_list, &mut vms.tag, problems);
+    section.read("host", values::words_or_list, &mut hosts.name, problems);
+    section.read("host_tag", values::words_or_list, &mut hosts.tag, problems);
 
     for (key, given) in [("name", name.is_some()), ("kind", kind_word.is_some())] {
         if !given && !section.has(key) {
@@ -184,7 +184,7 @@ fn rule(table: &DeTable<'_>, span: Range<usize>, problems: &mut Vec<Found>) -> R
         }
     }
     let kind = kind_word.as_deref().and_then(|word| {
-        let kind = KINDS.iter().find(|(name, _)| *name == word).map(|(_, kind)| *kind);
+        let kind = KINDS.iter().find(|(name, _)| *name == word).map(|(_, kind)| kind.clone());
         if kind.is_none() {
             let names = KINDS.map(|(name, _)| name);
             let help = nearest(word, &names).map(|near| format!("did you mean `{near}`?"));
@@ -193,7 +193,7 @@ fn rule(table: &DeTable<'_>, span: Range<usize>, problems: &mut Vec<Found>) -> R
         }
         kind
     });
-    if let Some(kind) = kind {
+    if let Some(kind) = &kind {
         let (by_vm, by_host) = (!vms.is_empty(), !hosts.is_empty());
         let wrong = match kind {
             RuleKind::Exclude if by_vm == by_host => Some(
@@ -214,7 +214,7 @@ fn rule(table: &DeTable<'_>, span: Range<usize>, problems: &mut Vec<Found>) -> R
         }
     }
     section.unknown_keys(problems);
-    Rule { name: name.unwrap_or_default(), kind: kind.unwrap_or(RuleKind::Exclude), vms, hosts }
+    Rule { name: name.unwrap_or_default(), kind: kind.unwrap_or(RuleKind::Exclude), soft: false, vms, hosts }
 }
 
 /// One table of the file, and which of its keys were asked for.

@@ -58,6 +58,15 @@ pub(crate) fn words(value: &DeValue<'_>) -> Result<String, String> {
     if text.trim().is_empty() { Err("this must not be empty".into()) } else { Ok(text.to_owned()) }
 }
 
+/// A text, or a list of texts.
+pub(crate) fn words_or_list(value: &DeValue<'_>) -> Result<Vec<String>, String> {
+    if value.as_str().is_some() {
+        return words(value).map(|text| vec![text]);
+    }
+    let items = list(value, |text| !text.trim().is_empty(), "a text in quotation marks, or a list of texts")?;
+    if items.is_empty() { Err("this list is empty".into()) } else { Ok(items) }
+}
+
 /// A list of absolute paths.
 pub(crate) fn paths(value: &DeValue<'_>) -> Result<Vec<String>, String> {
     list(value, |path| path.starts_with('/'), "a list of absolute paths, e.g. [\"/srv/vms\"]")

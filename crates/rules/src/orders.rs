@@ -17,9 +17,14 @@ pub enum Initiative {
 
 /// Whether the selector means the VM.
 pub fn selects_vm(selector: &VmSelector, vm: &Vm) -> bool {
-    let name = selector.name.as_deref().is_none_or(|p| matches(p, &vm.name) || matches_id(p, vm));
-    let tag = selector.tag.as_deref().is_none_or(|p| vm.tags.iter().any(|tag| matches(p, tag)));
+    let name = any(&selector.name, |p| matches(p, &vm.name) || matches_id(p, vm));
+    let tag = any(&selector.tag, |p| vm.tags.iter().any(|tag| matches(p, tag)));
     !selector.is_empty() && name && tag
+}
+
+/// Whether one of the patterns fits; a part that is not given fits always.
+fn any(patterns: &[String], fits: impl Fn(&str) -> bool) -> bool {
+    patterns.is_empty() || patterns.iter().any(|pattern| fits(pattern))
 }
 
 fn matches_id(pattern: &str, vm: &Vm) -> bool {
@@ -29,15 +34,15 @@ fn matches_id(pattern: &str, vm: &Vm) -> bool {
 
 /// Whether the selector means the host.
 pub fn selects_host(selector: &HostSelector, host: &Host) -> bool {
-    let name = selector.name.as_deref().is_none_or(|p| matches(p, &host.name.0));
-    let tag = selector.tag.as_deref().is_none_or(|p| host.tags.iter().any(|tag| matches(p, tag)));
+    let name = any(&selector.name, |p| matches(p, &host.name.0));
+    let tag = any(&selector.tag, |p| host.tags.iter().any(|tag| matches(p, tag)));
     !selector.is_empty() && name && tag
 }
 
 /// Why the rule does not let the host take anything, if so.
 pub fn host_takes_nothing(rule: &Rule, host: &Host, initiative: Initiative) -> Option<Reason> {
     let name = host.name.clone();
-    match rule.kind {
+    match &rule.kind {
         RuleKind::Maintenance if selects_host(&rule.hosts, host) => Some(Reason::Maintenance { host: name }),
         RuleKind::Exclude if initiative == Initiative::Automatic && selects_host(&rule.hosts, host) => {
             Some(Reason::HostExcluded { host: name, rule: rule.name.clone() })
@@ -64,10 +69,10 @@ pub fn binds(rule: &Rule, vm: &Vm) -> bool {
 
 /// Whether a rule that binds the VM lets it be on the host.
 pub fn lets_be_on(rule: &Rule, host: &Host) -> bool {
-    match rule.kind {
+    match &rule.kind {
         RuleKind::Pin => selects_host(&rule.hosts, host),
         RuleKind::KeepOff => !selects_host(&rule.hosts, host),
-        RuleKind::Exclude | RuleKind::Maintenance => true,
+        _ => true,
     }
 }
 
@@ -85,8 +90,9 @@ mod tests {
         Rule {
             name: "r".into(),
             kind,
-            vms: VmSelector { name: vm.map(Into::into), tag: None },
-            hosts: HostSelector { name: host.map(Into::into), tag: None },
+            soft: false,
+            vms: VmSelector { name: vm.into_iter().map(Into::into).collect(), tag: vec![] },
+            hosts: HostSelector { name: host.into_iter().map(Into::into).collect(), tag: vec![] },
         }
     }
 
@@ -95,7 +101,8 @@ mod tests {
         let mut vm = vm(7, 0);
         vm.tags.insert("team:db".into());
         let by = |name: Option<&str>, tag: Option<&str>| {
-            selects_vm(&VmSelector { name: name.map(Into::into), tag: tag.map(Into::into) }, &vm)
+            let list = |text: Option<&str>| text.into_iter().map(str::to_owned).collect();
+            selects_vm(&VmSelector { name: list(name), tag: list(tag) }, &vm)
         };
         assert!(by(Some("vm-*"), None) && by(Some("*-000000000007"), None) && by(None, Some("team:*")));
         assert!(by(Some("vm-7"), Some("team:db")) && !by(Some("vm-7"), Some("web")) && !by(None, None));

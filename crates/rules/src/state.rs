@@ -525,8 +525,9 @@ mod tests {
         rulebook.rules.push(Rule {
             name: "stay".into(),
             kind: RuleKind::Pin,
-            vms: VmSelector { name: Some("*".into()), tag: None },
-            hosts: HostSelector { name: Some("a".into()), tag: None },
+            soft: false,
+            vms: VmSelector { name: vec!["*".into()], tag: vec![] },
+            hosts: HostSelector { name: vec!["a".into()], tag: vec![] },
         });
         let state = State::new(&snapshot, &rulebook);
         assert_eq!(
@@ -608,9 +609,10 @@ mod tests {
                 let kinds = [RuleKind::Exclude, RuleKind::Pin, RuleKind::KeepOff, RuleKind::Maintenance];
                 rulebook.rules.push(Rule {
                     name: "r".into(),
-                    kind: kinds[rules as usize % 4],
-                    vms: VmSelector { name: Some("vm-[12]".replace("[12]", "?")), tag: None },
-                    hosts: HostSelector { name: (rules > 3).then(|| "h?".into()), tag: None },
+                    kind: kinds[rules as usize % 4].clone(),
+                    soft: false,
+                    vms: VmSelector { name: vec!["vm-?".into()], tag: vec![] },
+                    hosts: HostSelector { name: (rules > 3).then(|| "h?".into()).into_iter().collect(), tag: vec![] },
                 });
                 (snapshot, rulebook)
             },

@@ -16,6 +16,7 @@ pub fn host(name: &str) -> Host {
         networks: ["bridge:br0".into()].into(),
         storage: ["pool:images".into()].into(),
         tags: Default::default(),
+        cells: Vec::new(),
     }
 }
 
@@ -37,6 +38,8 @@ pub fn vm(number: u128, host: u32) -> Vm {
             cpu: CpuNeed("base".into()),
             networks: ["bridge:br0".into()].into(),
             storage: ["pool:images".into()].into(),
+            pages: None,
+            cells: Default::default(),
         }),
         fixtures: vec![],
         tags: Default::default(),

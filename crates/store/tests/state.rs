@@ -19,6 +19,7 @@ fn plan(made_at: i64) -> Plan {
         },
         after: vec![],
         because: Reason::Calm {},
+        expected: None,
     };
     Plan { parent: "p".into(), made_at: Time(made_at), expires_at: Time(made_at + 100), steps: vec![step] }
 }

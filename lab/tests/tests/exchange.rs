@@ -51,6 +51,7 @@ fn plan(ulm: &Ulm<'_>, moves: &[Move<'_>]) -> Plan {
         action: Action::Move { vm: id(vm), vm_name: vm.to_owned(), from: host(from), to: host(to) },
         after: after.iter().copied().map(StepId).collect(),
         because: Reason::Asked { by: "a test".to_owned() },
+        expected: None,
     };
     let steps = (0..).zip(moves).map(step).collect();
     let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).expect("the clock is set").as_millis();

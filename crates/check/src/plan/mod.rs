@@ -10,7 +10,7 @@ pub use fault::{Fault, Sane};
 
 use std::collections::HashMap;
 
-use ulm_model::{Action, HostIx, Plan, Reason, Rulebook, Snapshot, Step, Time, VmIx};
+use ulm_model::{Action, HostIx, PastMove, Plan, Reason, Rulebook, Snapshot, Step, Time, VmIx};
 
 use crate::order::Order;
 use sequence::Sequence;
@@ -26,6 +26,8 @@ pub struct Grounds<'g> {
     pub rulebook: &'g Rulebook,
     /// The present time.
     pub now: Time,
+    /// Moves that ended within [`Rulebook::REMEMBERED`], as budgets count them.
+    pub past: &'g [PastMove],
 }
 
 /// A step with its names looked up.

@@ -92,7 +92,7 @@ fn may_go(step: &Resolved<'_>, moving: bool, grounds: &Grounds<'_>) -> Result<()
 fn forbidden(rule: &Rule, vm: &Vm, from: &Host, to: &Host, by_hand: bool) -> Option<Reason> {
     let name = rule.name.clone();
     let pinned = Reason::Pinned { host: to.name.clone(), rule: name.clone() };
-    match rule.kind {
+    match &rule.kind {
         RuleKind::Exclude if by_hand => None,
         RuleKind::Exclude if means_vm(&rule.vms, vm) => Some(Reason::Excluded { rule: name }),
         RuleKind::Exclude => {
@@ -102,26 +102,30 @@ fn forbidden(rule: &Rule, vm: &Vm, from: &Host, to: &Host, by_hand: bool) -> Opt
         RuleKind::Pin => (means_vm(&rule.vms, vm) && !means_host(&rule.hosts, to)).then_some(pinned),
         RuleKind::KeepOff => (means_vm(&rule.vms, vm) && means_host(&rule.hosts, to)).then_some(pinned),
         RuleKind::Maintenance => means_host(&rule.hosts, to).then(|| Reason::Maintenance { host: to.name.clone() }),
+        _ => None,
     }
 }
 
 fn means_vm(selector: &VmSelector, vm: &Vm) -> bool {
-    match (&selector.name, &selector.tag) {
-        (None, None) => false,
-        (Some(name), None) => fits(name, &vm.name) || fits(name, &vm.id.to_string()),
-        (None, Some(tag)) => vm.tags.iter().any(|word| fits(tag, word)),
-        (Some(name), Some(tag)) => {
-            (fits(name, &vm.name) || fits(name, &vm.id.to_string())) && vm.tags.iter().any(|word| fits(tag, word))
-        }
+    let id = vm.id.to_string();
+    let by_name = || selector.name.iter().any(|name| fits(name, &vm.name) || fits(name, &id));
+    let by_tag = || selector.tag.iter().any(|tag| vm.tags.iter().any(|word| fits(tag, word)));
+    match (selector.name.is_empty(), selector.tag.is_empty()) {
+        (true, true) => false,
+        (false, true) => by_name(),
+        (true, false) => by_tag(),
+        (false, false) => by_name() && by_tag(),
     }
 }
 
 fn means_host(selector: &HostSelector, host: &Host) -> bool {
-    match (&selector.name, &selector.tag) {
-        (None, None) => false,
-        (Some(name), None) => fits(name, &host.name.0),
-        (None, Some(tag)) => host.tags.iter().any(|word| fits(tag, word)),
-        (Some(name), Some(tag)) => fits(name, &host.name.0) && host.tags.iter().any(|word| fits(tag, word)),
+    let by_name = || selector.name.iter().any(|name| fits(name, &host.name.0));
+    let by_tag = || selector.tag.iter().any(|tag| host.tags.iter().any(|word| fits(tag, word)));
+    match (selector.name.is_empty(), selector.tag.is_empty()) {
+        (true, true) => false,
+        (false, true) => by_name(),
+        (true, false) => by_tag(),
+        (false, false) => by_name() && by_tag(),
     }
 }
 

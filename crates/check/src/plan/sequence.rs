@@ -81,6 +81,7 @@ mod tests {
             },
             after: after.iter().map(|s| StepId(*s)).collect(),
             because: Reason::Calm {},
+            expected: None,
         };
         let steps = after.iter().enumerate().map(step).collect();
         Plan { parent: String::new(), made_at: Time(0), expires_at: Time(1), steps }

@@ -73,8 +73,9 @@ impl Core {
     }
 
     fn may_begin(&self, plan: &Plan, snapshot: &Snapshot) -> Result<(), Fault> {
-        let rulebook = self.policy.rulebook();
-        let grounds = Grounds { snapshot, digest: &plan.parent, rulebook: &rulebook, now: self.clock.now() };
+        let (rulebook, past) = (self.policy.rulebook(), self.books.past().moves);
+        let grounds =
+            Grounds { snapshot, digest: &plan.parent, rulebook: &rulebook, now: self.clock.now(), past: &past };
         check_beginning(plan, &grounds).map(|_| ())
     }
 
@@ -117,7 +118,7 @@ fn passing(fault: &Fault, snapshot: &Snapshot) -> Option<Reason> {
 fn one_step(key: &MoveKey, because: &Reason, snapshot: &Snapshot) -> Plan {
     let MoveKey { vm, vm_name, from, to, .. } = key.clone();
     let action = Action::Move { vm, vm_name, from, to };
-    let step = Step { id: StepId(0), action, after: Vec::new(), because: because.clone() };
+    let step = Step { id: StepId(0), action, after: Vec::new(), because: because.clone(), expected: None };
     let taken = snapshot.taken_at;
     Plan { parent: String::new(), made_at: taken, expires_at: taken + Duration::from_secs(60), steps: vec![step] }
 }

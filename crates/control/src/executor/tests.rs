@@ -8,7 +8,7 @@ fn step(id: u32, after: &[u32]) -> Step {
     let (from, to) = (HostName::from("a"), HostName::from("b"));
     let action = Action::Move { vm, vm_name: format!("vm{id}"), from, to };
     let because = Reason::Asked { by: "a test".into() };
-    Step { id: StepId(id), action, after: after.iter().map(|&i| StepId(i)).collect(), because }
+    Step { id: StepId(id), action, after: after.iter().map(|&i| StepId(i)).collect(), because, expected: None }
 }
 
 fn executor(steps: Vec<Step>) -> (Executor, PlanId) {

@@ -87,7 +87,8 @@ pub(crate) fn judged(input: &Input, rulebook: &Rulebook, plan: &mut Plan) -> Res
     // Only now: the digest of a large cluster takes longer than the decision.
     let digest = input.snapshot.digest();
     plan.parent = digest.clone();
-    let grounds = Grounds { snapshot: &input.snapshot, digest: &digest, rulebook, now: input.now };
+    let grounds =
+        Grounds { snapshot: &input.snapshot, digest: &digest, rulebook, now: input.now, past: &input.past.moves };
     check(plan, &grounds).map(Some).map_err(|fault| Reason::CheckRefused { sentence: fault.to_string() })
 }
 

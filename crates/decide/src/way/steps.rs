@@ -37,6 +37,7 @@ pub(super) fn of(route: &Route, field: &Field, asked: &[&Wanted], snapshot: &Sna
         ),
         after: route.steps[i].after.iter().map(|earlier| StepId(*earlier)).collect(),
         because: because(i, &hops, route, field, asked, snapshot),
+        expected: None,
     };
     hops.iter().enumerate().map(step).collect()
 }

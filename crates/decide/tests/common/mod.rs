@@ -135,6 +135,7 @@ pub fn host(name: &str) -> Host {
         networks: ["bridge:br0".into()].into(),
         storage: ["pool:images".into()].into(),
         tags: Default::default(),
+        cells: Vec::new(),
     }
 }
 
@@ -144,6 +145,8 @@ pub fn needs() -> Needs {
         cpu: CpuNeed("base".into()),
         networks: ["bridge:br0".into()].into(),
         storage: ["pool:images".into()].into(),
+        pages: None,
+        cells: Default::default(),
     }
 }
 

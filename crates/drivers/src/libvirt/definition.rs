@@ -54,6 +54,8 @@ pub fn read(text: &str, home: &Home<'_>) -> Result<VmFacts, XmlError> {
             cpu: cpu::need_of(domain, &home.cpu),
             networks: found.networks,
             storage: found.storage,
+            pages: None,
+            cells: Default::default(),
         },
         fixtures: found.fixtures.into_iter().collect(),
         tags: tags(domain),

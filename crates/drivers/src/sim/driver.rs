@@ -300,6 +300,8 @@ impl Driver for SimDriver {
                     cpu: CpuNeed(spec.cpu.clone()),
                     networks: spec.networks.clone(),
                     storage: spec.storage.clone(),
+                    pages: None,
+                    cells: Default::default(),
                 },
                 fixtures: spec.fixtures.clone(),
                 tags: spec.tags.clone(),

@@ -1,0 +1,177 @@
+//! A placement question in numbers: what hosts have, what VMs take, what must hold, and what costs how much.
+//!
+//! Nothing about goals or rules of a policy is known here: whoever asks turns them into sizes, sets, relations and terms. Costs are
+//! [`Points`]: whole numbers without a unit, that only the asker can translate back.
+
+use ulm_rules::HostSet;
+
+/// What something costs; the less the better.
+pub type Points = i64;
+
+/// A placement question. Hosts and VMs are numbers from 0.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Problem {
+    /// How many resources there are: the length of each list of sizes.
+    pub resources: usize,
+    /// The hosts.
+    pub hosts: Vec<PlaceHost>,
+    /// The VMs that take part. What others take is in [`PlaceHost::base`].
+    pub vms: Vec<PlaceVm>,
+    /// Sets of hosts that [`PlaceVm::allowed`] refers to.
+    pub sets: Vec<HostSet>,
+    /// What must or should hold between VMs.
+    pub relations: Vec<Relation>,
+    /// What load costs.
+    pub curves: Vec<Curve>,
+    /// What it costs that a host carries any VM, by host, those that do not take part included (see [`PlaceHost::busy`]); empty: nothing.
+    pub awake: Vec<Points>,
+    /// What it costs that a VM of a class is on a host of a class.
+    pub tables: Vec<Table>,
+    /// Room that is wanted for VMs that do not exist yet.
+    pub rooms: Vec<WantedRoom>,
+}
+
+/// A host.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PlaceHost {
+    /// How much of each resource may be taken, in all. Hard and no worse: a host above it may stay so, and take no more. `i64::MAX`: no limit.
+    pub capacity: Vec<i64>,
+    /// What is taken of each resource by what does not take part.
+    pub base: Vec<i64>,
+    /// Whether it takes VMs that are not on it now.
+    pub takes: bool,
+    /// Whether there is something on it that does not take part, so that it cannot become empty.
+    pub busy: bool,
+}
+
+/// A VM.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PlaceVm {
+    /// The host that it is on now.
+    pub at: u32,
+    /// What it takes of each resource.
+    pub size: Vec<i64>,
+    /// The hosts that it may be moved to: a place in [`Problem::sets`]. It may stay where it is in any case.
+    pub allowed: u32,
+    /// Whether it stays where it is, whatever that costs.
+    pub stays: bool,
+    /// What it costs that it is not where it is now.
+    pub move_cost: Points,
+    /// Why it is better elsewhere whatever the load, e.g. because a hard rule is broken where it is: what it costs that it stays.
+    pub stay_cost: Points,
+}
+
+/// What must or should hold between VMs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Relation {
+    /// The VMs, ascending.
+    pub vms: Vec<u32>,
+    /// For each host the number of its domain; [`Relation::OUTSIDE`]: the relation does not look at this host.
+    pub domains: Vec<u32>,
+    /// What is asked.
+    pub kind: RelationKind,
+    /// What each surplus VM, or each further domain, costs. `None`: it is hard and no worse; where it is broken from the beginning each
+    /// surplus costs [`Relation::BROKEN`] points, so that mending it goes before everything else.
+    pub points: Option<Points>,
+}
+
+/// What a relation asks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RelationKind {
+    /// At most so many of the VMs in one domain.
+    AtMost(u32),
+    /// All in one domain: each domain beyond the first is a surplus.
+    Near,
+}
+
+impl Relation {
+    /// The domain of hosts that do not count.
+    pub const OUTSIDE: u32 = u32::MAX;
+    /// What a broken hard relation costs for each surplus.
+    pub const BROKEN: Points = 1 << 40;
+}
+
+/// What the load of a resource costs on each host: `weight · (excess / 10 000) ^ power`, where the excess is by how many ten-thousandths
+/// of the whole the load is above the floor, and nothing below it. Rounded down for each host.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Curve {
+    /// Which resource.
+    pub resource: usize,
+    /// What is the whole, by host; 0: the curve does not look at this host.
+    pub whole: Vec<i64>,
+    /// Up to here nothing costs, in ten-thousandths of the whole.
+    pub floor: u32,
+    /// 1, 2 or 4.
+    pub power: u32,
+    /// What the whole above a floor of 0 costs.
+    pub weight: Points,
+}
+
+/// What it costs that VMs of some class are on hosts of some class.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Table {
+    /// For each VM its class.
+    pub vm_class: Vec<u32>,
+    /// For each host its class.
+    pub host_class: Vec<u32>,
+    /// The points: class of VM × number of classes of hosts + class of host.
+    pub points: Vec<Points>,
+    /// How many classes of hosts there are.
+    pub host_classes: u32,
+}
+
+/// Room for VMs of one shape.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WantedRoom {
+    /// What one takes of each resource; at least one is above 0.
+    pub shape: Vec<i64>,
+    /// The hosts that it may be on: a place in [`Problem::sets`].
+    pub allowed: u32,
+    /// So many are wanted; more bring nothing.
+    pub count: u32,
+    /// What each that is missing costs.
+    pub points: Points,
+}
+
+/// How much effort a search may make. Counted in work, so that the same question gives the same answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Effort {
+    /// Placements that are weighed: a change of one VM's host is one.
+    pub evaluations: u64,
+    /// VMs that may be elsewhere at the end.
+    pub moves: u32,
+}
+
+/// A move.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct PlaceMove {
+    /// Which VM.
+    pub vm: u32,
+    /// Its new host.
+    pub to: u32,
+}
+
+/// Moves that belong together: an exchange, the emptying of a host, or one move by itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Package {
+    /// The moves, ascending by VM.
+    pub moves: Vec<PlaceMove>,
+    /// What they bring after all packages before them: points before less points after, the moves' own cost deducted.
+    pub gain: Points,
+}
+
+/// What a search has found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Found {
+    /// The moves that lead to the new placement, each VM once, the most rewarding packages first: the first few are a sound placement
+    /// by themselves, whatever their number.
+    pub packages: Vec<Package>,
+    /// What the present placement costs.
+    pub before: Points,
+    /// What the new one costs, moves included.
+    pub after: Points,
+    /// Placements that were weighed.
+    pub evaluations: u64,
+    /// Whether no single move, exchange or emptying of a host brings more; else the effort was spent.
+    pub settled: bool,
+}
