@@ -3,7 +3,7 @@
 use ulm_model::HostIx;
 
 /// A set of hosts of one snapshot.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct HostSet {
     words: Vec<u64>,
     hosts: usize,
