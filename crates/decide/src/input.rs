@@ -4,9 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use ulm_forecast::Outlook;
 use ulm_model::ledger::{Entry, Event, Found, MoveKey, Outcome};
 use ulm_model::text::Document;
-use ulm_model::{Acting, HostName, PastMove, Snapshot, Time, VmId};
+use ulm_model::{Acting, HostName, PastMove, Snapshot, Time, VmId, VmIx};
 
 /// One value with everything that a decision may see, the policy aside.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -19,6 +20,9 @@ pub struct Input {
     pub acting: Acting,
     /// What happened to VMs and hosts before.
     pub past: Past,
+    /// What is expected of each VM, in the order of [`Snapshot::vms`]; `None`: too little is known of it. Empty: of none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub outlooks: Vec<Option<Outlook>>,
 }
 
 impl Document for Input {
@@ -60,9 +64,19 @@ impl VmPast {
 }
 
 impl Input {
-    /// An input for the present.
+    /// An input for the present, without forecasts.
     pub fn new(snapshot: Snapshot, now: Time, acting: Acting, past: Past) -> Self {
-        Input { snapshot, now, acting, past }
+        Input { snapshot, now, acting, past, outlooks: Vec::new() }
+    }
+
+    /// The same with what is expected of the VMs, in the order of [`Snapshot::vms`].
+    pub fn with_outlooks(self, outlooks: Vec<Option<Outlook>>) -> Self {
+        Input { outlooks, ..self }
+    }
+
+    /// What is expected of a VM, if enough is known of it.
+    pub fn outlook(&self, vm: VmIx) -> Option<&Outlook> {
+        self.outlooks.get(vm.at())?.as_ref()
     }
 }
 

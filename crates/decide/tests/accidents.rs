@@ -203,7 +203,7 @@ fn noise_around_the_threshold_moves_nothing_back_and_forth() {
         }
         cluster.snapshot.taken_at = now;
         let (snapshot, past) = (cluster.snapshot.clone(), cluster.past.clone());
-        let input = ulm_decide::Input { snapshot, past, now, acting: Acting::On };
+        let input = ulm_decide::Input::new(snapshot, now, Acting::On, past);
         for step in decide(&input, &cluster.policy).plan.steps {
             let Action::Move { vm, vm_name, from, to } = step.action;
             let to_ix = cluster.snapshot.find_host(&to).unwrap();

@@ -1,4 +1,4 @@
-//! Demand over time: sustained load, and how long a pre-copy migration takes.
+//! Demand over time: what is expected of a VM, sustained load, and how long a pre-copy migration takes.
 //!
 //! ```
 //! use std::time::Duration;
@@ -21,8 +21,10 @@
 //! Everything here is pure: integers in, integers out. Where real numbers are needed in between
 //! ([`precopy()`]) only the four basic operations are used, so that the result is the same on every machine.
 
+pub mod demand;
 pub mod precopy;
 pub mod sustained;
 
+pub use demand::{Demand, Outlook, alike, together};
 pub use precopy::{DirtyCurve, Pass, Precopy, PrecopyForecast, PrecopyInput, precopy};
 pub use sustained::{Gauge, Quantity, Sustained, mean, sustained};
