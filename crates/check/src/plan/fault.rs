@@ -133,11 +133,30 @@ pub enum Fault {
         /// The rule.
         reason: Reason,
     },
+    /// Perhaps no state breaks a rule, but that was not found out.
+    #[error(
+        "step {step} cannot move {vm}: as rule `{rule}` wants it, the plan cannot be shown to survive the loss of {host}"
+    )]
+    NotShown {
+        /// The step without which it can be shown.
+        step: StepId,
+        /// The VM's name.
+        vm: String,
+        /// The host whose VMs may have no place.
+        host: HostName,
+        /// The rule, as the policy names it.
+        rule: String,
+    },
 }
 
 impl Fault {
-    /// Whether there is nothing wrong but that too much runs at once: then waiting helps.
+    /// Whether there is nothing wrong but that too much runs at once, in all, on a host or of what a budget counts together: then
+    /// waiting helps. Such a fault is told only when there is no other.
     pub fn passes(&self) -> bool {
-        matches!(self, Fault::TooManyAtOnce { .. } | Fault::Breaks { reason: Reason::HostBusy { .. }, .. })
+        match self {
+            Fault::TooManyAtOnce { .. } => true,
+            Fault::Breaks { reason, .. } => matches!(reason, Reason::HostBusy { .. } | Reason::OthersMove { .. }),
+            _ => false,
+        }
     }
 }

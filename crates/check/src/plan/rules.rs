@@ -1,36 +1,67 @@
-//! The meaning of the rules once more, from the names up and in the plainest way.
+//! What does not depend on what else is on the target: whether a VM can run there at all, and the rules about each move.
 
 use std::collections::HashSet;
 
-use ulm_model::{
-    CpuVerdict, Host, HostSelector, HostState, Reason, Rule, RuleKind, Scope, Vm, VmIx, VmSelector, VmState,
-};
+use ulm_model::{CpuVerdict, HostState, Reason, RuleKind, Scope, VmIx, VmState};
 
-use super::{Fault, Grounds, Resolved, breaks};
+use super::budget::Budgets;
+use super::selectors::{Binding, Book};
+use super::window::Shut;
+use super::{Grounds, Resolved, cells, exclude, one_way, pin};
 
-/// Judges what does not depend on what else is on the target.
-pub(super) struct Judge<'g> {
-    grounds: &'g Grounds<'g>,
+/// Judges step after step.
+pub(super) struct Judge<'c> {
+    grounds: &'c Grounds<'c>,
+    book: &'c Book<'c>,
     /// VMs that move already.
     moving: HashSet<VmIx>,
+    shut: Shut<'c>,
+    budgets: Budgets<'c>,
 }
 
-impl<'g> Judge<'g> {
-    pub fn new(grounds: &'g Grounds<'g>) -> Self {
-        Judge { grounds, moving: grounds.snapshot.in_flight.iter().map(|flight| flight.vm).collect() }
+impl<'c> Judge<'c> {
+    pub fn new(steps: &[Resolved<'_>], book: &'c Book<'c>, grounds: &'c Grounds<'c>) -> Self {
+        let moving = grounds.snapshot.in_flight.iter().map(|flight| flight.vm).collect();
+        let (shut, budgets) = (Shut::new(&book.rules, grounds), Budgets::new(steps, book, grounds));
+        Judge { grounds, book, moving, shut, budgets }
     }
 
-    /// Whether the step's VM may go where it brings it.
-    pub fn may_go(&self, step: &Resolved<'_>) -> Result<(), Fault> {
-        may_go(step, self.moving.contains(&step.vm), self.grounds)
+    /// What there is against the next step.
+    pub fn against(&mut self, step: &Resolved<'_>) -> Option<Reason> {
+        let rules = &self.book.rules;
+        (can_go(step, self.moving.contains(&step.vm), self.grounds).err())
+            .or_else(|| rules.iter().find_map(|rule| forbidden(rule, step, self.grounds)))
+            .or_else(|| self.shut.against(step))
+            .or_else(|| self.budgets.against(step))
     }
 }
 
-fn may_go(step: &Resolved<'_>, moving: bool, grounds: &Grounds<'_>) -> Result<(), Fault> {
+/// What an administrator's rule has against the step.
+fn forbidden(rule: &Binding<'_>, step: &Resolved<'_>, grounds: &Grounds<'_>) -> Option<Reason> {
+    match &rule.rule.kind {
+        RuleKind::Exclude => exclude::against(rule, step, grounds),
+        RuleKind::Pin | RuleKind::KeepOff | RuleKind::Maintenance => pin::against(rule, step, grounds),
+        RuleKind::OneWay { label } => one_way::against(rule, label, step, grounds),
+        // Windows and budgets: see `Judge`.
+        RuleKind::Window { .. } | RuleKind::Budget { .. } => None,
+        // Not about a move alone: see the files of these names.
+        RuleKind::Together { .. }
+        | RuleKind::Apart { .. }
+        | RuleKind::MaxVms { .. }
+        | RuleKind::Capacity { .. }
+        | RuleKind::Headroom { .. }
+        | RuleKind::Spare => None,
+        // Which of several VMs is moved makes no state better or worse.
+        RuleKind::Priority { .. } => None,
+    }
+}
+
+/// Whether the VM can be moved, and can run where the step brings it.
+fn can_go(step: &Resolved<'_>, moving: bool, grounds: &Grounds<'_>) -> Result<(), Reason> {
     let snapshot = grounds.snapshot;
     let vm = &snapshot.vms[step.vm.at()];
     let (from, to) = (&snapshot.hosts[step.from.at()], &snapshot.hosts[step.to.at()]);
-    let refuse = |reason: Reason| Err(breaks(step, grounds, reason));
+    let refuse = Err::<(), Reason>;
 
     for doubt in &snapshot.doubts {
         let concerned = match &doubt.scope {
@@ -79,84 +110,5 @@ fn may_go(step: &Resolved<'_>, moving: bool, grounds: &Grounds<'_>) -> Result<()
     if let Some(storage) = needs.storage.iter().find(|name| !to.storage.contains(*name)) {
         return refuse(Reason::StorageMissing { host: to.name.clone(), storage: storage.clone() });
     }
-    let by_hand = matches!(step.step.because, Reason::Asked { .. });
-    for rule in &grounds.rulebook.rules {
-        if let Some(reason) = forbidden(rule, vm, from, to, by_hand) {
-            return refuse(reason);
-        }
-    }
-    Ok(())
-}
-
-/// What an administrator's rule has against the move.
-fn forbidden(rule: &Rule, vm: &Vm, from: &Host, to: &Host, by_hand: bool) -> Option<Reason> {
-    let name = rule.name.clone();
-    let pinned = Reason::Pinned { host: to.name.clone(), rule: name.clone() };
-    match &rule.kind {
-        RuleKind::Exclude if by_hand => None,
-        RuleKind::Exclude if means_vm(&rule.vms, vm) => Some(Reason::Excluded { rule: name }),
-        RuleKind::Exclude => {
-            let host = [from, to].into_iter().find(|host| means_host(&rule.hosts, host))?;
-            Some(Reason::HostExcluded { host: host.name.clone(), rule: name })
-        }
-        RuleKind::Pin => (means_vm(&rule.vms, vm) && !means_host(&rule.hosts, to)).then_some(pinned),
-        RuleKind::KeepOff => (means_vm(&rule.vms, vm) && means_host(&rule.hosts, to)).then_some(pinned),
-        RuleKind::Maintenance => means_host(&rule.hosts, to).then(|| Reason::Maintenance { host: to.name.clone() }),
-        _ => None,
-    }
-}
-
-fn means_vm(selector: &VmSelector, vm: &Vm) -> bool {
-    let id = vm.id.to_string();
-    let by_name = || selector.name.iter().any(|name| fits(name, &vm.name) || fits(name, &id));
-    let by_tag = || selector.tag.iter().any(|tag| vm.tags.iter().any(|word| fits(tag, word)));
-    match (selector.name.is_empty(), selector.tag.is_empty()) {
-        (true, true) => false,
-        (false, true) => by_name(),
-        (true, false) => by_tag(),
-        (false, false) => by_name() && by_tag(),
-    }
-}
-
-fn means_host(selector: &HostSelector, host: &Host) -> bool {
-    let by_name = || selector.name.iter().any(|name| fits(name, &host.name.0));
-    let by_tag = || selector.tag.iter().any(|tag| host.tags.iter().any(|word| fits(tag, word)));
-    match (selector.name.is_empty(), selector.tag.is_empty()) {
-        (true, true) => false,
-        (false, true) => by_name(),
-        (true, false) => by_tag(),
-        (false, false) => by_name() && by_tag(),
-    }
-}
-
-/// Whether a pattern with `*` and `?` fits a whole word: for each beginning of the pattern, which beginnings of the word it fits.
-fn fits(pattern: &str, word: &str) -> bool {
-    let word: Vec<char> = word.chars().collect();
-    let mut reached = vec![false; word.len() + 1];
-    reached[0] = true;
-    for sign in pattern.chars() {
-        let mut next = vec![false; word.len() + 1];
-        for (i, _) in reached.iter().enumerate().filter(|(_, yes)| **yes) {
-            match sign {
-                '*' => next[i..].fill(true),
-                _ if i < word.len() && (sign == '?' || sign == word[i]) => next[i + 1] = true,
-                _ => {}
-            }
-        }
-        reached = next;
-    }
-    reached[word.len()]
-}
-
-#[cfg(test)]
-mod tests {
-    use super::fits;
-
-    #[test]
-    fn patterns_mean_what_the_rulebook_says() {
-        assert!(fits("db-*", "db-1") && fits("db-*", "db-") && !fits("db-*", "xdb-1"));
-        assert!(fits("*a*b", "xxaxxb") && !fits("*a*b", "xxaxxbx"));
-        assert!(fits("web-?", "web-7") && !fits("web-?", "web-17"));
-        assert!(fits("*", "") && !fits("", "a") && fits("", ""));
-    }
+    cells::against(needs, step, grounds).map_or(Ok(()), Err)
 }
