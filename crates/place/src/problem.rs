@@ -66,7 +66,7 @@ pub struct PlaceVm {
 pub struct Relation {
     /// The VMs, ascending.
     pub vms: Vec<u32>,
-    /// For each host the number of its domain; [`Relation::OUTSIDE`]: the relation does not look at this host.
+    /// For each host the number of its domain, below the number of hosts; [`Relation::OUTSIDE`]: the relation does not look at this host.
     pub domains: Vec<u32>,
     /// What is asked.
     pub kind: RelationKind,
@@ -91,8 +91,8 @@ impl Relation {
     pub const BROKEN: Points = 1 << 40;
 }
 
-/// What the load of a resource costs on each host: `weight · (excess / 10 000) ^ power`, where the excess is by how many ten-thousandths
-/// of the whole the load is above the floor, and nothing below it. Rounded down for each host.
+/// What the load of a resource costs on each host: `weight · (excess / 10 000) ^ power`, where the excess is by how many whole
+/// ten-thousandths of the whole the load is above the floor, and nothing below it. Rounded down for each host, and at most [`Curve::MOST`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Curve {
     /// Which resource.
@@ -172,6 +172,7 @@ pub struct Found {
     pub after: Points,
     /// Placements that were weighed.
     pub evaluations: u64,
-    /// Whether no single move, exchange or emptying of a host brings more; else the effort was spent.
+    /// Whether no single move, no exchange of two VMs and no emptying of a host as the search tries it brings more; else the effort was
+    /// spent.
     pub settled: bool,
 }

@@ -1,0 +1,72 @@
+//! What a [`Problem`] must keep so that it can be searched: lists are as long as they should be, numbers point at something, and what
+//! has a size or a cost has none below 0 (but tables, which may say that a place is better than nothing).
+
+use crate::problem::{Problem, Relation};
+
+impl Problem {
+    /// What is wrong with the question, if anything is.
+    pub fn flaw(&self) -> Option<String> {
+        let found = [self.flaw_of_hosts(), self.flaw_of_vms(), self.flaw_of_relations(), self.flaw_of_terms()];
+        found.into_iter().flatten().next()
+    }
+
+    fn flaw_of_hosts(&self) -> Option<String> {
+        let bad = |sizes: &[i64]| sizes.len() != self.resources || sizes.iter().any(|it| *it < 0);
+        let host = self.hosts.iter().position(|host| bad(&host.capacity) || bad(&host.base));
+        host.map(|i| format!("host {i}: one size from 0 on for each resource"))
+    }
+
+    fn flaw_of_vms(&self) -> Option<String> {
+        let vm = self.vms.iter().position(|vm| {
+            vm.at as usize >= self.hosts.len()
+                || vm.allowed as usize >= self.sets.len()
+                || vm.size.len() != self.resources
+                || vm.size.iter().chain([&vm.move_cost, &vm.stay_cost]).any(|it| *it < 0)
+        });
+        vm.map(|i| format!("VM {i}: a host, a set, and one size from 0 on for each resource; no cost below 0"))
+    }
+
+    fn flaw_of_relations(&self) -> Option<String> {
+        let relation = self.relations.iter().position(|it| {
+            let ascending = it.vms.windows(2).all(|pair| pair[0] < pair[1]);
+            let known = it.vms.last().is_none_or(|last| (*last as usize) < self.vms.len());
+            let numbered = it.domains.iter().all(|d| *d == Relation::OUTSIDE || (*d as usize) < self.hosts.len());
+            let priced = it.points.is_none_or(|points| points >= 0);
+            !(ascending && known && numbered && priced && it.domains.len() == self.hosts.len())
+        });
+        relation.map(|i| format!("relation {i}: VMs ascending, one domain for each host, no cost below 0"))
+    }
+
+    fn flaw_of_terms(&self) -> Option<String> {
+        let hosts = self.hosts.len();
+        let curve = self.curves.iter().position(|curve| {
+            let shaped = matches!(curve.power, 1 | 2 | 4) && curve.weight >= 0 && curve.resource < self.resources;
+            !shaped || curve.whole.len() != hosts || curve.whole.iter().any(|whole| *whole < 0)
+        });
+        if let Some(i) = curve {
+            return Some(format!("curve {i}: a resource, a power of 1, 2 or 4, one whole from 0 on for each host"));
+        }
+        if !(self.awake.is_empty() || self.awake.len() == hosts) || self.awake.iter().any(|points| *points < 0) {
+            return Some("awake: one cost from 0 on for each host, or none at all".to_owned());
+        }
+        let table = self.tables.iter().position(|table| {
+            let classes = table.host_classes as usize;
+            let rows = table.points.len().checked_div(classes).unwrap_or(0);
+            table.vm_class.len() != self.vms.len()
+                || table.host_class.len() != hosts
+                || table.host_class.iter().any(|class| *class as usize >= classes)
+                || table.vm_class.iter().any(|class| *class as usize >= rows)
+        });
+        if let Some(i) = table {
+            return Some(format!("table {i}: a class for each VM and host, points for each pair of classes"));
+        }
+        let room = self.rooms.iter().position(|room| {
+            room.shape.len() != self.resources
+                || room.shape.iter().any(|it| *it < 0)
+                || room.shape.iter().all(|it| *it == 0)
+                || room.allowed as usize >= self.sets.len()
+                || room.points < 0
+        });
+        room.map(|i| format!("room {i}: a shape that takes something, a set, no cost below 0"))
+    }
+}

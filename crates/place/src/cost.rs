@@ -1,0 +1,154 @@
+//! What a placement costs, reckoned from scratch and term by term: for telling, and as the measure of what the search keeps up to date.
+//!
+//! Method: one pass over VMs, hosts and relations. Sums are kept in 128 bits; what leaves this room as [`Points`] is cut to 64.
+
+use std::collections::BTreeMap;
+
+use ulm_model::HostIx;
+
+use crate::problem::{Curve, Points, Problem, Relation, RelationKind, WantedRoom};
+
+/// A sum of points or sizes.
+pub(crate) type Sum = i128;
+
+/// The whole, in the units of [`Curve::floor`].
+const WHOLE: Sum = 10_000;
+/// From here on an excess counts as this much, so that its fourth power can be reckoned: ten thousand times the whole.
+const MOST_EXCESS: Sum = 10_000 * WHOLE;
+
+/// What a placement costs, by term.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Costs {
+    /// Surplus VMs and domains of relations, broken hard ones included.
+    pub relations: Points,
+    /// Load above the floors.
+    pub curves: Points,
+    /// Hosts that carry VMs.
+    pub awake: Points,
+    /// VMs of some class on hosts of some class.
+    pub tables: Points,
+    /// Room that is missing.
+    pub rooms: Points,
+    /// VMs that are not where they are now.
+    pub moves: Points,
+    /// VMs that should not stay where they are now, and do.
+    pub stays: Points,
+}
+
+impl Costs {
+    /// All together.
+    pub fn total(&self) -> Points {
+        points(self.exact())
+    }
+
+    /// All together, uncut.
+    pub(crate) fn exact(&self) -> Sum {
+        let all = [self.relations, self.curves, self.awake, self.tables, self.rooms, self.moves, self.stays];
+        all.iter().map(|it| Sum::from(*it)).sum()
+    }
+}
+
+/// What it costs that each VM is on the host that `at` gives for it.
+pub fn cost(problem: &Problem, at: &[u32]) -> Costs {
+    assert_eq!(at.len(), problem.vms.len(), "one host for each VM");
+    let vms = || problem.vms.iter().zip(at);
+    let mut loads: Vec<Sum> = problem.hosts.iter().flat_map(|host| host.base.iter().map(|it| Sum::from(*it))).collect();
+    let mut awake: Vec<bool> = problem.hosts.iter().map(|host| host.busy).collect();
+    for (vm, host) in vms() {
+        awake[*host as usize] = true;
+        for (load, size) in loads[*host as usize * problem.resources..].iter_mut().zip(&vm.size) {
+            *load += Sum::from(*size);
+        }
+    }
+    let load = |host: usize| &loads[host * problem.resources..(host + 1) * problem.resources];
+    let hosts = 0..problem.hosts.len();
+    let on_curve =
+        |curve: &Curve| hosts.clone().map(|h| Sum::from(curve.points(h, load(h)[curve.resource]))).sum::<Sum>();
+    let missing = |room: &WantedRoom| {
+        let set = &problem.sets[room.allowed as usize];
+        let fits = |h: &usize| u64::from(room.fits(&problem.hosts[*h].capacity, |r| load(*h)[r]));
+        let have: u64 = hosts.clone().filter(|h| set.contains(HostIx(*h as u32))).map(|h| fits(&h)).sum();
+        Sum::from(room.missing(have)) * Sum::from(room.points)
+    };
+    let in_tables = problem
+        .tables
+        .iter()
+        .flat_map(|table| (0..at.len()).map(move |vm| Sum::from(table.points[table.place(vm, at[vm] as usize)])));
+    Costs {
+        relations: points(problem.relations.iter().map(|it| it.price() * Sum::from(it.surplus(at))).sum()),
+        curves: points(problem.curves.iter().map(on_curve).sum()),
+        awake: points(problem.awake.iter().zip(&awake).filter(|it| *it.1).map(|it| Sum::from(*it.0)).sum()),
+        tables: points(in_tables.sum()),
+        rooms: points(problem.rooms.iter().map(missing).sum()),
+        moves: points(vms().filter(|(vm, at)| vm.at != **at).map(|(vm, _)| Sum::from(vm.move_cost)).sum()),
+        stays: points(vms().filter(|(vm, at)| vm.at == **at).map(|(vm, _)| Sum::from(vm.stay_cost)).sum()),
+    }
+}
+
+/// A sum as points.
+pub(crate) fn points(sum: Sum) -> Points {
+    sum.clamp(Sum::from(Points::MIN), Sum::from(Points::MAX)) as Points
+}
+
+impl Curve {
+    /// The most that one curve costs on one host, so that sums over hosts remain exact.
+    pub const MOST: Points = 1 << 48;
+
+    /// What this load costs on this host.
+    pub fn points(&self, host: usize, load: i128) -> Points {
+        let (whole, floor) = (Sum::from(self.whole[host]), Sum::from(self.floor));
+        let parts = load.saturating_mul(WHOLE);
+        if whole == 0 || parts < (floor + 1) * whole {
+            return 0;
+        }
+        let excess = (parts / whole - floor).min(MOST_EXCESS);
+        let weight = Sum::from(self.weight);
+        let all = match self.power {
+            1 => weight * excess / WHOLE,
+            2 => weight.saturating_mul(excess * excess) / (WHOLE * WHOLE),
+            _ => weight.saturating_mul(excess * excess * (excess * excess)) / (WHOLE * WHOLE * WHOLE * WHOLE),
+        };
+        all.min(Sum::from(Self::MOST)) as Points
+    }
+}
+
+impl crate::problem::Table {
+    /// Where the points of this VM on this host stand.
+    pub(crate) fn place(&self, vm: usize, host: usize) -> usize {
+        (self.vm_class[vm] * self.host_classes + self.host_class[host]) as usize
+    }
+}
+
+impl WantedRoom {
+    /// How many fit on a host with this capacity and load; never more than are wanted.
+    pub(crate) fn fits(&self, capacity: &[i64], load: impl Fn(usize) -> Sum) -> u32 {
+        let limited = (0..self.shape.len()).filter(|r| self.shape[*r] > 0 && capacity[*r] != i64::MAX);
+        let fit = limited.map(|r| (Sum::from(capacity[r]) - load(r)).max(0) / Sum::from(self.shape[r])).min();
+        fit.map_or(self.count, |fit| fit.min(Sum::from(self.count)) as u32)
+    }
+
+    /// How many are missing where so many fit.
+    pub(crate) fn missing(&self, have: u64) -> u64 {
+        u64::from(self.count).saturating_sub(have)
+    }
+}
+
+impl Relation {
+    /// What a surplus costs.
+    pub(crate) fn price(&self) -> Sum {
+        Sum::from(self.points.unwrap_or(Self::BROKEN))
+    }
+
+    /// Surplus VMs or domains where each VM is on the host that `at` gives for it.
+    pub fn surplus(&self, at: &[u32]) -> u64 {
+        let mut counts: BTreeMap<u32, u64> = BTreeMap::new();
+        for vm in &self.vms {
+            *counts.entry(self.domains[at[*vm as usize] as usize]).or_default() += 1;
+        }
+        counts.remove(&Self::OUTSIDE);
+        match self.kind {
+            RelationKind::AtMost(most) => counts.values().map(|count| count.saturating_sub(u64::from(most))).sum(),
+            RelationKind::Near => (counts.len() as u64).saturating_sub(1),
+        }
+    }
+}

@@ -1,0 +1,137 @@
+//! By how much a change would change the total, without making it.
+
+use super::Placement;
+use crate::cost::Sum;
+
+impl Placement<'_> {
+    /// By how much the total changes if the VM goes to the host; `None`: it may not.
+    pub fn shift_delta(&self, vm: u32, to: u32) -> Option<i128> {
+        if to == self.at(vm) || !self.may_be_on(vm, to) || !self.has_room(vm, to, None) {
+            return None;
+        }
+        let relations = self.ties.shift(vm as usize, self.at(vm), to).ok()?;
+        Some(self.shift_but_relations(vm, to) + relations)
+    }
+
+    /// By how much the total changes if the two VMs change places; `None`: they may not.
+    pub fn swap_delta(&self, one: u32, other: u32) -> Option<i128> {
+        let (from, to) = (self.at(one), self.at(other));
+        if from == to || !self.may_be_on(one, to) || !self.may_be_on(other, from) {
+            return None;
+        }
+        if !self.has_room(one, to, Some(other)) || !self.has_room(other, from, Some(one)) {
+            return None;
+        }
+        let relations = self.ties.swap(one as usize, from, other as usize, to).ok()?;
+        let own = self.own_delta(one, to) + self.own_delta(other, from);
+        let curves = self.curves_delta(from, Some(other), Some(one)) + self.curves_delta(to, Some(one), Some(other));
+        let rooms = self.rooms_delta(&[(from, Some(other), Some(one)), (to, Some(one), Some(other))]);
+        Some(relations + own + curves + rooms)
+    }
+
+    /// The most that it can bring that the VM leaves its host, wherever it goes, as one of two that change places or by itself; that the
+    /// host may become empty is not counted.
+    pub fn leave_bound(&self, vm: u32) -> i128 {
+        let (from, it) = (self.at(vm), &self.problem.vms[vm as usize]);
+        let (moved, stays) = (Sum::from(it.move_cost), Sum::from(it.stay_cost));
+        let home = if self.is_home(vm) { stays - moved } else { (moved - stays).max(0) };
+        let tables = self.tables(vm, from) - self.least_table[vm as usize];
+        let curves = -self.curves_delta(from, None, Some(vm));
+        let rooms = -self.rooms_delta(&[(from, None, Some(vm))]);
+        home + tables + curves + rooms + self.ties.leave_bound(vm as usize, from)
+    }
+
+    /// What is saved if the VM is the last on its host and goes.
+    pub fn sleep_gain(&self, vm: u32) -> i128 {
+        let from = self.at(vm);
+        if self.on(from).len() == 1 { self.awake_points(from) } else { 0 }
+    }
+
+    /// What it costs that the host carries VMs that take part; 0 if it carries others anyway.
+    pub fn awake_points(&self, host: u32) -> i128 {
+        let busy = self.problem.hosts[host as usize].busy;
+        if busy { 0 } else { self.problem.awake.get(host as usize).map_or(0, |it| Sum::from(*it)) }
+    }
+
+    /// Whether the host would have room for the VM, after `goes` has left it.
+    pub fn has_room(&self, vm: u32, host: u32, goes: Option<u32>) -> bool {
+        let problem = self.problem;
+        let (it, place) = (&problem.vms[vm as usize], host as usize * problem.resources);
+        let comes = it.at != host;
+        let goes = goes.map(|vm| &problem.vms[vm as usize]);
+        problem.hosts[host as usize].capacity.iter().enumerate().all(|(r, capacity)| {
+            let gone = goes.map_or(0, |goes| goes.size[r]);
+            let then = self.load[place + r] - Sum::from(gone) + Sum::from(it.size[r]);
+            if *capacity == i64::MAX || then <= Sum::from(*capacity) {
+                return true;
+            }
+            let left = goes.is_some_and(|goes| goes.at != host && gone > 0);
+            self.come[place + r] - u32::from(left) + u32::from(comes && it.size[r] > 0) == 0
+        })
+    }
+
+    /// By how much the total changes, whether the change is allowed or not.
+    pub(super) fn price_of_shift(&self, vm: u32, to: u32) -> Sum {
+        self.shift_but_relations(vm, to) + self.ties.price_of_shift(vm as usize, self.at(vm), to)
+    }
+
+    fn shift_but_relations(&self, vm: u32, to: u32) -> Sum {
+        let from = self.at(vm);
+        let opened = if self.on(to).is_empty() { self.awake_points(to) } else { 0 };
+        let curves = self.curves_delta(from, None, Some(vm)) + self.curves_delta(to, Some(vm), None);
+        let rooms = self.rooms_delta(&[(from, None, Some(vm)), (to, Some(vm), None)]);
+        opened - self.sleep_gain(vm) + self.own_delta(vm, to) + curves + rooms
+    }
+
+    /// Moves, stays and tables.
+    fn own_delta(&self, vm: u32, to: u32) -> Sum {
+        let it = &self.problem.vms[vm as usize];
+        let away = Sum::from(it.move_cost) - Sum::from(it.stay_cost);
+        let home = match (self.is_home(vm), to == it.at) {
+            (true, false) => away,
+            (false, true) => -away,
+            _ => 0,
+        };
+        home + self.tables(vm, to) - self.tables(vm, self.at(vm))
+    }
+
+    fn tables(&self, vm: u32, host: u32) -> Sum {
+        let points = |table: &crate::problem::Table| Sum::from(table.points[table.place(vm as usize, host as usize)]);
+        self.problem.tables.iter().map(points).sum()
+    }
+
+    /// By how much a resource's use changes on a host.
+    fn more(&self, r: usize, comes: Option<u32>, goes: Option<u32>) -> Sum {
+        let size = |vm: Option<u32>| vm.map_or(0, |vm| Sum::from(self.problem.vms[vm as usize].size[r]));
+        size(comes) - size(goes)
+    }
+
+    fn curves_delta(&self, host: u32, comes: Option<u32>, goes: Option<u32>) -> Sum {
+        let (problem, h) = (self.problem, host as usize);
+        let now = &self.curved[h * problem.curves.len()..];
+        let of = |(curve, now): (&crate::problem::Curve, &i64)| match self.more(curve.resource, comes, goes) {
+            0 => 0,
+            more if more < 0 && *now == 0 => 0,
+            more => Sum::from(curve.points(h, self.load[h * problem.resources + curve.resource] + more) - now),
+        };
+        problem.curves.iter().zip(now).map(of).sum()
+    }
+
+    fn rooms_delta(&self, changes: &[(u32, Option<u32>, Option<u32>)]) -> Sum {
+        let problem = self.problem;
+        let mut sum = 0;
+        for (k, room) in problem.rooms.iter().enumerate() {
+            let mut have = self.have[k] as i64;
+            for (host, comes, goes) in changes {
+                if problem.sets[room.allowed as usize].contains(ulm_model::HostIx(*host)) {
+                    let capacity = &problem.hosts[*host as usize].capacity;
+                    let load = |r: usize| self.load(*host)[r] + self.more(r, *comes, *goes);
+                    have += i64::from(room.fits(capacity, load)) - i64::from(self.fits(*host, k));
+                }
+            }
+            let (then, now) = (room.missing(have.max(0) as u64), self.missing(k));
+            sum += (Sum::from(then) - Sum::from(now)) * Sum::from(room.points);
+        }
+        sum
+    }
+}

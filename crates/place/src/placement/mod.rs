@@ -1,0 +1,273 @@
+//! A placement that can be changed, with its cost kept up to date.
+//!
+//! Properties:
+//! (A) [`Placement::total`] is what [`crate::cost()`] gives, after any sequence of changes;
+//! (B) [`Placement::shift_delta`] and [`Placement::swap_delta`] tell by how much the total would change, and change nothing;
+//! (C) *sound* is a placement where each VM may be where it is, each host has room or nothing that came to it, and hard relations are
+//!     kept in the sense of [`ties`]. The start is sound; a change that is weighed as possible leads from a sound placement
+//!     to a sound one; VMs that go never make a placement unsound;
+//! (D) [`Placement::undo`] brings back what was.
+//!
+//! Method: for each host its loads, what each curve costs there and how many of each wanted room fit; for each relation its counts.
+//! Sums have 128 bits: sizes, loads and capacities may be as large as they like.
+//!
+//! Complexity: a weighed or made change costs resources + curves + rooms + relations of the VM, whatever the number of hosts and VMs.
+
+mod delta;
+mod ties;
+
+use ulm_model::HostIx;
+
+use crate::cost::{Sum, cost};
+use crate::problem::{Points, Problem};
+use ties::Ties;
+
+/// See the module's text.
+#[derive(Clone, Debug)]
+pub struct Placement<'p> {
+    problem: &'p Problem,
+    at: Vec<u32>,
+    /// For each host its VMs, in no order.
+    on: Vec<Vec<u32>>,
+    /// For each VM its place in that list.
+    seat: Vec<u32>,
+    /// Host × resources + resource.
+    load: Vec<Sum>,
+    /// VMs that have come to the host and take any of the resource: host × resources + resource.
+    come: Vec<u32>,
+    /// Host × curves + curve.
+    curved: Vec<Points>,
+    /// Host × rooms + room.
+    fits: Vec<u32>,
+    /// For each room how many fit in all.
+    have: Vec<u64>,
+    ties: Ties<'p>,
+    /// For each VM the least that the tables can cost for it.
+    least_table: Vec<Sum>,
+    total: Sum,
+    away: u32,
+    /// What was done, each with what undoes it.
+    journal: Vec<Undo>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Undo {
+    vm: u32,
+    from: u32,
+    total: Sum,
+}
+
+impl<'p> Placement<'p> {
+    /// Each VM where it is now.
+    pub fn new(problem: &'p Problem) -> Self {
+        let (hosts, vms) = (problem.hosts.len(), problem.vms.len());
+        let at: Vec<u32> = problem.vms.iter().map(|vm| vm.at).collect();
+        let mut state = Placement {
+            problem,
+            on: vec![Vec::new(); hosts],
+            seat: vec![0; vms],
+            load: problem.hosts.iter().flat_map(|host| host.base.iter().map(|it| Sum::from(*it))).collect(),
+            come: vec![0; hosts * problem.resources],
+            curved: vec![0; hosts * problem.curves.len()],
+            fits: vec![0; hosts * problem.rooms.len()],
+            have: vec![0; problem.rooms.len()],
+            ties: Ties::new(problem),
+            least_table: least_table(problem),
+            total: cost(problem, &at).exact(),
+            away: 0,
+            journal: Vec::new(),
+            at,
+        };
+        for vm in 0..vms {
+            state.seat(vm, state.at[vm]);
+        }
+        for host in 0..hosts as u32 {
+            state.refresh(host);
+        }
+        state
+    }
+
+    /// The question.
+    pub fn problem(&self) -> &'p Problem {
+        self.problem
+    }
+    /// Where the VM is.
+    pub fn at(&self, vm: u32) -> u32 {
+        self.at[vm as usize]
+    }
+    /// Where all VMs are.
+    pub fn all(&self) -> &[u32] {
+        &self.at
+    }
+    /// The VMs on the host, in no order.
+    pub fn on(&self, host: u32) -> &[u32] {
+        &self.on[host as usize]
+    }
+    /// Whether the VM is where it was at the start.
+    pub fn is_home(&self, vm: u32) -> bool {
+        self.at(vm) == self.problem.vms[vm as usize].at
+    }
+    /// How many VMs are elsewhere than at the start.
+    pub fn away(&self) -> u32 {
+        self.away
+    }
+    /// What all costs.
+    pub fn total(&self) -> i128 {
+        self.total
+    }
+    /// What is taken of each resource.
+    pub fn load(&self, host: u32) -> &[i128] {
+        &self.load[host as usize * self.problem.resources..][..self.problem.resources]
+    }
+    /// Whether the host carries anything, those that do not take part included.
+    pub fn is_awake(&self, host: u32) -> bool {
+        self.problem.hosts[host as usize].busy || !self.on(host).is_empty()
+    }
+    /// Surplus VMs or domains of a relation.
+    pub fn surplus(&self, relation: usize) -> u64 {
+        self.ties.surplus(relation)
+    }
+    /// The relations of a VM.
+    pub fn relations(&self, vm: u32) -> &[u32] {
+        self.ties.of(vm as usize)
+    }
+    /// How many VMs of the relation are in the domain.
+    pub fn in_domain(&self, relation: usize, domain: u32) -> u32 {
+        self.ties.count(relation, domain)
+    }
+    /// How many more of a wanted room are wanted than fit.
+    pub fn missing(&self, room: usize) -> u64 {
+        self.problem.rooms[room].missing(self.have[room])
+    }
+    /// How many of a wanted room fit on the host.
+    pub fn fits(&self, host: u32, room: usize) -> u32 {
+        self.fits[host as usize * self.problem.rooms.len() + room]
+    }
+
+    /// Whether the VM may be on the host as far as only the two of them are concerned.
+    pub fn may_be_on(&self, vm: u32, host: u32) -> bool {
+        let it = &self.problem.vms[vm as usize];
+        let open = || self.problem.hosts[host as usize].takes;
+        host == it.at || (!it.stays && open() && self.problem.sets[it.allowed as usize].contains(HostIx(host)))
+    }
+
+    /// Whether the VM's host has room or nothing that came to it, and the VM's hard relations are kept. A sound placement in which some
+    /// VMs were moved is sound if this holds for each of them.
+    pub fn is_sound_at(&self, vm: u32) -> bool {
+        self.cramped(self.at(vm)).is_none() && self.ties.kept(vm as usize, self.at(vm))
+    }
+
+    /// A resource of which the host has too little for what came to it.
+    pub fn cramped(&self, host: u32) -> Option<usize> {
+        let place = host as usize * self.problem.resources;
+        let capacity = &self.problem.hosts[host as usize].capacity;
+        (0..self.problem.resources).find(|r| {
+            self.come[place + r] > 0 && capacity[*r] != i64::MAX && self.load[place + r] > Sum::from(capacity[*r])
+        })
+    }
+
+    /// Whether the host has more of some resource on it than it has.
+    pub fn is_overfull(&self, host: u32) -> bool {
+        let capacity = &self.problem.hosts[host as usize].capacity;
+        self.load(host).iter().zip(capacity).any(|(load, most)| *most != i64::MAX && *load > Sum::from(*most))
+    }
+
+    /// Puts the VM on the host, sound or not.
+    pub fn shift(&mut self, vm: u32, to: u32) {
+        let from = self.at(vm);
+        if from != to {
+            self.journal.push(Undo { vm, from, total: self.total });
+            self.total += self.price_of_shift(vm, to);
+            self.carry(vm as usize, to);
+        }
+    }
+
+    /// The present place in the record of what was done.
+    pub fn mark(&self) -> usize {
+        self.journal.len()
+    }
+
+    /// Takes back everything after the mark.
+    pub fn undo(&mut self, mark: usize) {
+        while self.journal.len() > mark {
+            let Some(Undo { vm, from, total }) = self.journal.pop() else { return };
+            self.carry(vm as usize, from);
+            self.total = total;
+        }
+    }
+
+    /// The VMs that were put elsewhere after the mark; one that was put more than once is named as often.
+    pub fn done_since(&self, mark: usize) -> impl Iterator<Item = u32> + '_ {
+        self.journal[mark..].iter().map(|it| it.vm)
+    }
+
+    /// The hosts that changed after the mark; some more than once.
+    pub fn touched_since(&self, mark: usize) -> Vec<u32> {
+        self.journal[mark..].iter().flat_map(|it| [it.from, self.at(it.vm)]).collect()
+    }
+
+    /// Everything but the total.
+    fn carry(&mut self, vm: usize, to: u32) {
+        let from = self.at[vm];
+        let (seat, last) = (self.seat[vm] as usize, self.on[from as usize].len() - 1);
+        self.on[from as usize].swap_remove(seat);
+        if seat != last {
+            self.seat[self.on[from as usize][seat] as usize] = seat as u32;
+        }
+        let it = &self.problem.vms[vm];
+        let place = from as usize * self.problem.resources;
+        for (r, size) in it.size.iter().enumerate() {
+            self.load[place + r] -= Sum::from(*size);
+            self.come[place + r] -= u32::from(from != it.at && *size > 0);
+        }
+        self.away -= u32::from(from != it.at);
+        self.away += u32::from(to != it.at);
+        self.ties.moved(vm, from, to);
+        self.seat(vm, to);
+        self.refresh(from);
+        self.refresh(to);
+    }
+
+    fn seat(&mut self, vm: usize, host: u32) {
+        let it = &self.problem.vms[vm];
+        self.at[vm] = host;
+        self.seat[vm] = self.on[host as usize].len() as u32;
+        self.on[host as usize].push(vm as u32);
+        let place = host as usize * self.problem.resources;
+        for (r, size) in it.size.iter().enumerate() {
+            self.load[place + r] += Sum::from(*size);
+            self.come[place + r] += u32::from(host != it.at && *size > 0);
+        }
+    }
+
+    /// Reckons anew what follows from the loads of a host.
+    fn refresh(&mut self, host: u32) {
+        let (problem, h) = (self.problem, host as usize);
+        for (c, curve) in problem.curves.iter().enumerate() {
+            let load = self.load[h * problem.resources + curve.resource];
+            self.curved[h * problem.curves.len() + c] = curve.points(h, load);
+        }
+        for (k, room) in problem.rooms.iter().enumerate() {
+            if problem.sets[room.allowed as usize].contains(HostIx(host)) {
+                let fits = room.fits(&problem.hosts[h].capacity, |r| self.load(host)[r]);
+                let before = std::mem::replace(&mut self.fits[h * problem.rooms.len() + k], fits);
+                self.have[k] = self.have[k] + u64::from(fits) - u64::from(before);
+            }
+        }
+    }
+}
+
+fn least_table(problem: &Problem) -> Vec<Sum> {
+    let mut least = vec![0; problem.vms.len()];
+    for table in &problem.tables {
+        let rows: Vec<Sum> = table
+            .points
+            .chunks_exact(table.host_classes.max(1) as usize)
+            .map(|row| row.iter().min().map_or(0, |it| Sum::from(*it)))
+            .collect();
+        for (sum, class) in least.iter_mut().zip(&table.vm_class) {
+            *sum += rows.get(*class as usize).copied().unwrap_or(0);
+        }
+    }
+    least
+}

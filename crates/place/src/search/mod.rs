@@ -1,0 +1,179 @@
+//! A cheaper placement, by few moves.
+//!
+//! Properties:
+//! (A) the result costs no more than the start; every accepted change lowers the cost, but for VMs that go home for nothing;
+//! (B) hard things get no worse: see [`Placement`], *sound*;
+//! (C) each package leads, after those before it, to a sound placement, and brings something; the gains add up to what is gained;
+//! (D) the same question gives the same answer; numbers of hosts and VMs decide only between equals;
+//! (E) effort is counted in placements weighed, and when it is spent the best so far is the answer.
+//!
+//! Abstraction: a [`Problem`]: sizes, sets, relations and terms of cost, all integers.
+//!
+//! Method: first what is urgent ([`repair`]). Then steepest descent, quick neighbourhoods first, from the beginning after each success:
+//! one VM goes elsewhere ([`shift`]), two change places ([`swap`]), what should be near comes together ([`gather`]), room is made for
+//! what is wanted ([`rooms`]), a host is emptied as a whole ([`empty`]), one VM makes room for another ([`eject`]). Then VMs go
+//! home whose move brings nothing, and the moves are split into [`packages`].
+//!
+//! Most VMs are passed over at once: what a VM can bring by leaving its host is known without looking at targets
+//! ([`Placement::leave_bound`]); so where nothing is wrong, one look at each VM is all, and where a target costs nothing
+//! the first such target ends the search for a better one.
+//!
+//! Complexity: a pass over the VMs, and for each VM that could bring something at most all hosts (shift) or all VMs (swap).
+
+mod eject;
+mod empty;
+mod gather;
+mod order;
+mod packages;
+mod repair;
+mod rooms;
+mod shift;
+mod swap;
+
+use crate::cost::points;
+use crate::placement::Placement;
+use crate::problem::{Effort, Found, Problem};
+use order::Order;
+
+/// Looks for a cheaper placement. See the module's text.
+///
+/// # Panics
+/// If the problem has a [`Problem::flaw`].
+pub fn search(problem: &Problem, effort: &Effort) -> Found {
+    assert_eq!(problem.flaw(), None, "a sound question");
+    let mut search = Search::new(problem, effort);
+    let before = search.state.total();
+    repair::run(&mut search);
+    loop {
+        while descend(&mut search) {}
+        if !shift::home(&mut search) || search.spent() {
+            break;
+        }
+    }
+    let mut settled = !search.spent();
+    let split = packages::split(problem, search.state.all(), &search.together);
+    settled &= !split.dropped;
+    Found {
+        packages: split.packages,
+        before: points(before),
+        after: points(split.after),
+        evaluations: search.evaluations,
+        settled,
+    }
+}
+
+/// One success of the first neighbourhood that has any.
+fn descend(search: &mut Search<'_>) -> bool {
+    let neighbourhoods = [shift::pass, swap::pass, gather::pass, rooms::pass, empty::pass, eject::pass];
+    neighbourhoods.iter().any(|pass| !search.spent() && pass(search))
+}
+
+/// Where a search stands.
+struct Search<'p> {
+    state: Placement<'p>,
+    order: Order,
+    /// How large each VM is, so that sizes compare.
+    bulk: Vec<u64>,
+    effort: Effort,
+    evaluations: u64,
+    /// VMs that were moved together in one step.
+    together: Vec<Vec<u32>>,
+}
+
+/// From which end of the hosts by use a target is looked for, if several cost the same.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Prefer {
+    /// Least used first: load is spread.
+    Spare,
+    /// Most used first: large gaps remain.
+    Full,
+}
+
+impl<'p> Search<'p> {
+    fn new(problem: &'p Problem, effort: &Effort) -> Self {
+        let state = Placement::new(problem);
+        let (order, bulk) = (Order::new(&state), order::bulk(problem));
+        Search { order, bulk, effort: *effort, evaluations: 0, together: Vec::new(), state }
+    }
+
+    fn spent(&self) -> bool {
+        self.evaluations >= self.effort.evaluations
+    }
+
+    fn problem(&self) -> &'p Problem {
+        self.state.problem()
+    }
+
+    /// Whether so many further VMs may leave their homes.
+    fn may_move(&self, more: u32) -> bool {
+        u64::from(self.state.away()) + u64::from(more) <= u64::from(self.effort.moves)
+    }
+
+    /// By how much the total changes with the move, if it may be.
+    fn weigh(&mut self, vm: u32, to: u32) -> Option<i128> {
+        self.evaluations += 1;
+        if self.state.is_home(vm) && !self.may_move(1) {
+            return None;
+        }
+        self.state.shift_delta(vm, to)
+    }
+
+    /// The most that it can bring that the VM goes elsewhere.
+    fn bound(&mut self, vm: u32) -> i128 {
+        self.evaluations += 1;
+        if self.problem().vms[vm as usize].stays { 0 } else { self.state.leave_bound(vm) }
+    }
+
+    /// The cheapest of the targets that `of` says yes to, and how much it changes the total. None is worse than `-bound`, so the first
+    /// that reaches this ends the search.
+    fn best(
+        &mut self,
+        vm: u32,
+        bound: i128,
+        prefer: Prefer,
+        of: impl Fn(&Placement<'_>, u32) -> bool,
+    ) -> Option<(i128, u32)> {
+        let mut best: Option<(i128, u32)> = None;
+        let hosts = self.order.len();
+        for i in 0..hosts {
+            let host = self.order.host(if prefer == Prefer::Spare { i } else { hosts - 1 - i });
+            if !of(&self.state, host) {
+                continue;
+            }
+            let Some(delta) = self.weigh(vm, host) else { continue };
+            if best.is_none_or(|(least, _)| delta < least) {
+                best = Some((delta, host));
+            }
+            if delta <= -bound || self.spent() {
+                break;
+            }
+        }
+        best
+    }
+
+    fn shift(&mut self, vm: u32, to: u32) {
+        let from = self.state.at(vm);
+        self.state.shift(vm, to);
+        self.order.update(&self.state, from);
+        self.order.update(&self.state, to);
+    }
+
+    fn undo(&mut self, mark: usize) {
+        let touched = self.state.touched_since(mark);
+        self.state.undo(mark);
+        for host in touched {
+            self.order.update(&self.state, host);
+        }
+    }
+
+    /// Keeps what was done after the mark if the total is lower than it was then and the effort was enough; else takes it back.
+    fn conclude(&mut self, mark: usize, before: i128, whole: bool) -> bool {
+        if !whole || self.state.total() >= before {
+            self.undo(mark);
+            return false;
+        }
+        let vms: Vec<u32> = self.state.done_since(mark).collect();
+        self.together.push(vms);
+        true
+    }
+}

@@ -1,0 +1,222 @@
+//! Moves in packages, the most rewarding first, so that the first few are a sound placement by themselves.
+//!
+//! Properties: (A) after each package the placement is sound; (B) each package brings something; (C) the gains add up to what is
+//! gained; (D) a move that another one makes room for is in its package or comes after it.
+//!
+//! Method: moves that were found together begin as one unit, others by themselves. From the start placement on, units that lead to a
+//! sound placement and bring something are made, those that bring most for each move first. When there are none left, a unit is joined
+//! with those that make room for it; if that helps nowhere, units from the same hosts are joined, at last all. What then brings nothing
+//! is dropped.
+//!
+//! Complexity: moves × logarithm, times the few rounds until nothing changes; joining looks at every unit that is left.
+
+use std::collections::{BTreeMap, BinaryHeap};
+
+use crate::cost::points;
+use crate::placement::Placement;
+use crate::problem::{Package, PlaceMove, Problem};
+
+/// For comparing gains by moves.
+const SCALE: i128 = 1 << 20;
+
+/// What the moves were split into.
+pub(super) struct Split {
+    pub packages: Vec<Package>,
+    /// What the placement after all packages costs.
+    pub after: i128,
+    /// Whether moves were dropped.
+    pub dropped: bool,
+}
+
+/// VMs that move together, ascending.
+type Unit = Vec<u32>;
+
+struct Splitter<'p, 'a> {
+    state: Placement<'p>,
+    target: &'a [u32],
+    packages: Vec<Package>,
+}
+
+/// Splits the moves that lead to `target`; VMs that are named `together` moved together at some time.
+pub(super) fn split(problem: &Problem, target: &[u32], together: &[Vec<u32>]) -> Split {
+    let mut splitter = Splitter { state: Placement::new(problem), target, packages: Vec::new() };
+    let mut units = units(problem, target, together);
+    loop {
+        splitter.make_what_pays(&mut units);
+        let joined = splitter.join_what_makes_room(&mut units)
+            || join_by_source(problem, &mut units)
+            || (units.len() > 1 && join_all(&mut units));
+        if !joined {
+            return Split { packages: splitter.packages, after: splitter.state.total(), dropped: !units.is_empty() };
+        }
+    }
+}
+
+fn units(problem: &Problem, target: &[u32], together: &[Vec<u32>]) -> Vec<Unit> {
+    let moved: Vec<u32> =
+        (0..target.len() as u32).filter(|vm| target[*vm as usize] != problem.vms[*vm as usize].at).collect();
+    join(moved.iter().map(|vm| vec![*vm]).collect(), together.iter().map(Vec::as_slice))
+}
+
+/// Joins units that have VMs in the same of the sets.
+fn join<'s>(units: Vec<Unit>, sets: impl Iterator<Item = &'s [u32]>) -> Vec<Unit> {
+    let unit_of: BTreeMap<u32, usize> =
+        units.iter().enumerate().flat_map(|(i, vms)| vms.iter().map(move |vm| (*vm, i))).collect();
+    let mut parent: Vec<usize> = (0..units.len()).collect();
+    fn root(parent: &mut [usize], mut i: usize) -> usize {
+        while parent[i] != i {
+            parent[i] = parent[parent[i]];
+            i = parent[i];
+        }
+        i
+    }
+    for set in sets {
+        let mut of_set = set.iter().filter_map(|vm| unit_of.get(vm));
+        let Some(first) = of_set.next() else { continue };
+        for other in of_set {
+            let (a, b) = (root(&mut parent, *first), root(&mut parent, *other));
+            parent[a.max(b)] = a.min(b);
+        }
+    }
+    let mut joined: BTreeMap<usize, Unit> = BTreeMap::new();
+    for (i, vms) in units.into_iter().enumerate() {
+        joined.entry(root(&mut parent, i)).or_default().extend(vms);
+    }
+    joined.into_values().map(sorted).collect()
+}
+
+fn join_by_source(problem: &Problem, units: &mut Vec<Unit>) -> bool {
+    let mut from: BTreeMap<u32, Vec<u32>> = BTreeMap::new();
+    for vm in units.iter().flatten() {
+        from.entry(problem.vms[*vm as usize].at).or_default().push(*vm);
+    }
+    let before = units.len();
+    *units = join(std::mem::take(units), from.values().map(Vec::as_slice));
+    units.len() < before
+}
+
+fn join_all(units: &mut Vec<Unit>) -> bool {
+    *units = vec![sorted(units.concat())];
+    true
+}
+
+fn sorted(mut unit: Unit) -> Unit {
+    unit.sort_unstable();
+    unit
+}
+
+impl Splitter<'_, '_> {
+    /// What the unit would bring; `None`: it does not lead to a sound placement.
+    fn gain(&mut self, unit: &[u32]) -> Option<i128> {
+        let (mark, before) = (self.state.mark(), self.state.total());
+        self.shift(unit);
+        let sound = unit.iter().all(|vm| self.state.is_sound_at(*vm));
+        let gain = before - self.state.total();
+        self.state.undo(mark);
+        sound.then_some(gain)
+    }
+
+    fn shift(&mut self, unit: &[u32]) {
+        for vm in unit {
+            self.state.shift(*vm, self.target[*vm as usize]);
+        }
+    }
+
+    /// Gain for each move of a unit that may be made and pays.
+    fn worth(&mut self, unit: &[u32]) -> Option<i128> {
+        self.gain(unit).filter(|gain| *gain > 0).map(|gain| gain.saturating_mul(SCALE) / unit.len() as i128)
+    }
+
+    fn make(&mut self, unit: Unit) {
+        let before = self.state.total();
+        self.shift(&unit);
+        let gain = points(before - self.state.total());
+        let moves = unit.iter().map(|vm| PlaceMove { vm: *vm, to: self.target[*vm as usize] }).collect();
+        self.packages.push(Package { moves, gain });
+    }
+
+    /// Makes units that pay, the most rewarding ones first, until none is left. A unit's worth is reckoned anew when its turn is.
+    fn make_what_pays(&mut self, units: &mut Vec<Unit>) {
+        let mut any = true;
+        while any {
+            any = false;
+            let mut left: Vec<Option<Unit>> = std::mem::take(units).into_iter().map(Some).collect();
+            let mut heap = BinaryHeap::new();
+            for (i, unit) in left.iter().enumerate() {
+                if let Some(worth) = unit.as_ref().and_then(|unit| self.worth(unit)) {
+                    heap.push((worth, std::cmp::Reverse(i)));
+                }
+            }
+            while let Some((_, i)) = heap.pop() {
+                let Some(unit) = left[i.0].take() else { continue };
+                match self.worth(&unit) {
+                    Some(worth) if heap.peek().is_none_or(|next| (worth, i) >= *next) => {
+                        self.make(unit);
+                        any = true;
+                    }
+                    worth => {
+                        left[i.0] = Some(unit);
+                        heap.extend(worth.map(|worth| (worth, i)));
+                    }
+                }
+            }
+            *units = left.into_iter().flatten().collect();
+        }
+    }
+
+    /// Joins a unit with those that make room for it, so that together they may be made and pay. Whether there was one.
+    fn join_what_makes_room(&mut self, units: &mut Vec<Unit>) -> bool {
+        let problem = self.state.problem();
+        let mut leaving: BTreeMap<u32, Vec<usize>> = BTreeMap::new();
+        for (i, vm) in units.iter().enumerate().flat_map(|(i, unit)| unit.iter().map(move |vm| (i, *vm))) {
+            leaving.entry(problem.vms[vm as usize].at).or_default().push(i);
+        }
+        for first in 0..units.len() {
+            let Some(mut members) = self.with_room(units, first, &leaving) else { continue };
+            members.sort_unstable();
+            let joined = members.iter().rev().flat_map(|i| units.remove(*i)).collect();
+            units.push(sorted(joined));
+            return true;
+        }
+        false
+    }
+
+    /// The unit and those that make room for it, if they pay together.
+    fn with_room(&mut self, units: &[Unit], first: usize, leaving: &BTreeMap<u32, Vec<usize>>) -> Option<Vec<usize>> {
+        let (mark, before) = (self.state.mark(), self.state.total());
+        let mut members = vec![first];
+        self.shift(&units[first]);
+        let pays = loop {
+            let of_members = || members.iter().flat_map(|i| &units[*i]);
+            let Some(stuck) = of_members().find(|vm| !self.state.is_sound_at(**vm)) else {
+                break members.len() > 1 && self.state.total() < before;
+            };
+            let helper = self
+                .helpers(*stuck, leaving)
+                .into_iter()
+                .filter(|i| !members.contains(i))
+                .min_by_key(|i| (units[*i].len(), *i));
+            let Some(helper) = helper else { break false };
+            members.push(helper);
+            self.shift(&units[helper]);
+        };
+        self.state.undo(mark);
+        pays.then_some(members)
+    }
+
+    /// Units that take something away from where the VM is stuck: from its host, or from the domains of its relations.
+    fn helpers(&self, stuck: u32, leaving: &BTreeMap<u32, Vec<usize>>) -> Vec<usize> {
+        let (state, problem) = (&self.state, self.state.problem());
+        let host = state.at(stuck);
+        if state.cramped(host).is_some() {
+            return leaving.get(&host).cloned().unwrap_or_default();
+        }
+        let relations = state.relations(stuck).iter().map(|i| &problem.relations[*i as usize]);
+        let others = relations.filter(|it| it.points.is_none()).flat_map(|it| &it.vms);
+        let hosts = others.filter(|vm| **vm != stuck && state.is_home(**vm)).map(|vm| state.at(*vm));
+        let mut helpers: Vec<usize> = hosts.filter_map(|host| leaving.get(&host)).flatten().copied().collect();
+        helpers.sort_unstable();
+        helpers.dedup();
+        helpers
+    }
+}
