@@ -1,0 +1,189 @@
+//! Random questions, and an independent meaning of what is sound.
+#![allow(dead_code)]
+
+use proptest::prelude::*;
+use proptest::sample::select;
+use ulm_model::HostIx;
+use ulm_place::*;
+use ulm_rules::HostSet;
+
+/// Which terms a question has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mix {
+    /// Curves on both resources.
+    Spread,
+    /// Hosts that cost something when awake, and a curve.
+    Sleep,
+    /// Hard and soft relations, and VMs that should leave.
+    Rules,
+    /// Room that is wanted, and tables.
+    Rooms,
+    /// All of it.
+    All,
+}
+
+pub const MIXES: [Mix; 5] = [Mix::Spread, Mix::Sleep, Mix::Rules, Mix::Rooms, Mix::All];
+pub const RESOURCES: usize = 2;
+
+impl Mix {
+    fn has(self, other: Mix) -> bool {
+        self == other || self == Mix::All
+    }
+}
+
+/// A question with at most so many hosts and VMs, and sizes in the given unit.
+pub fn problem(mix: Mix, hosts: usize, vms: usize, unit: i64) -> impl Strategy<Value = Problem> {
+    (2..=hosts, 1..=vms).prop_flat_map(move |(hosts, vms)| of(mix, hosts, vms, unit))
+}
+
+fn of(mix: Mix, hosts: usize, vms: usize, unit: i64) -> impl Strategy<Value = Problem> {
+    let host =
+        (8i64..16, 8i64..16, 0i64..3, prop::bool::weighted(0.9), prop::bool::weighted(0.1), prop::bool::weighted(0.1));
+    let host = host.prop_map(move |(a, b, base, takes, busy, limitless)| PlaceHost {
+        capacity: vec![a * unit, if limitless { i64::MAX } else { b * unit }],
+        base: vec![base * unit, base * unit],
+        takes,
+        busy,
+    });
+    let vm =
+        (0..hosts as u32, 0i64..6, 1i64..6, 0u32..3, prop::bool::weighted(0.1), 0i64..30, prop::bool::weighted(0.2));
+    let vm = vm.prop_map(move |(at, a, b, allowed, stays, move_cost, urgent)| PlaceVm {
+        at,
+        size: vec![a * unit, b * unit],
+        allowed,
+        stays,
+        move_cost,
+        stay_cost: if urgent && mix.has(Mix::Rules) { 500 } else { 0 },
+    });
+    let sets =
+        prop::collection::vec(prop::collection::vec(prop::bool::weighted(0.8), hosts), 2).prop_map(move |sets| {
+            let some = sets.into_iter().map(|set| HostSet::of(hosts, |host| set[host.at()]));
+            std::iter::once(HostSet::all(hosts)).chain(some).collect::<Vec<_>>()
+        });
+    let relation = (
+        prop::collection::vec(any::<bool>(), vms),
+        prop::collection::vec(select(vec![0, 1, Relation::OUTSIDE, 1, 0, 1]), hosts),
+        select(vec![RelationKind::AtMost(1), RelationKind::AtMost(2), RelationKind::Near]),
+        select(vec![None, None, Some(40), Some(200)]),
+    );
+    let relation = relation.prop_map(|(of, domains, kind, points)| Relation {
+        vms: (0..of.len() as u32).filter(|vm| of[*vm as usize]).collect(),
+        domains,
+        kind,
+        points,
+    });
+    let relations = prop::collection::vec(relation, if mix.has(Mix::Rules) { 1..4 } else { 0..1 });
+    let curve = (prop::collection::vec(8i64..16, hosts), 0u32..7000, select(vec![1, 2, 4]), 10i64..1000);
+    let curve = curve.prop_map(move |(whole, floor, power, weight)| Curve {
+        resource: 0,
+        whole: whole.into_iter().map(|it| it * unit).collect(),
+        floor,
+        power,
+        weight,
+    });
+    let curves = prop::collection::vec(curve, if mix == Mix::Rooms { 0..1 } else { 1..3 }).prop_map(|mut curves| {
+        for (i, curve) in curves.iter_mut().enumerate() {
+            curve.resource = i % RESOURCES;
+        }
+        curves
+    });
+    let awake = prop::collection::vec(0i64..300, if mix.has(Mix::Sleep) { hosts } else { 0 });
+    let table = (
+        prop::collection::vec(0u32..2, vms),
+        prop::collection::vec(0u32..2, hosts),
+        prop::collection::vec(-30i64..60, 4),
+    );
+    let table =
+        table.prop_map(|(vm_class, host_class, points)| Table { vm_class, host_class, points, host_classes: 2 });
+    let tables = prop::collection::vec(table, if mix.has(Mix::Rooms) { 0..2 } else { 0..1 });
+    let room = (1i64..9, 0i64..9, 0u32..3, 1u32..4, 50i64..200);
+    let room = room.prop_map(move |(a, b, allowed, count, points)| WantedRoom {
+        shape: vec![a * unit, b * unit],
+        allowed,
+        count,
+        points,
+    });
+    let rooms = prop::collection::vec(room, if mix.has(Mix::Rooms) { 1..3 } else { 0..1 });
+    let parts = (
+        prop::collection::vec(host, hosts),
+        prop::collection::vec(vm, vms),
+        sets,
+        relations,
+        curves,
+        awake,
+        tables,
+        rooms,
+    );
+    parts.prop_map(|(hosts, vms, sets, relations, curves, awake, tables, rooms)| {
+        let resources = RESOURCES;
+        let problem = Problem { resources, hosts, vms, sets, relations, curves, awake, tables, rooms };
+        assert_eq!(problem.flaw(), None);
+        problem
+    })
+}
+
+/// Why a placement is not sound, if it is not.
+pub fn unsound(problem: &Problem, at: &[u32]) -> Option<String> {
+    for (i, (vm, host)) in problem.vms.iter().zip(at).enumerate() {
+        let allowed = problem.sets[vm.allowed as usize].contains(HostIx(*host)) && problem.hosts[*host as usize].takes;
+        if *host != vm.at && (vm.stays || !allowed) {
+            return Some(format!("VM {i} may not be on {host}"));
+        }
+    }
+    for (h, host) in problem.hosts.iter().enumerate() {
+        for r in 0..problem.resources {
+            let on = || problem.vms.iter().zip(at).filter(|(_, at)| **at as usize == h).map(|(vm, _)| vm);
+            let load = i128::from(host.base[r]) + on().map(|vm| i128::from(vm.size[r])).sum::<i128>();
+            let over = host.capacity[r] != i64::MAX && load > i128::from(host.capacity[r]);
+            if over && on().any(|vm| vm.at as usize != h && vm.size[r] > 0) {
+                return Some(format!("host {h} took more of {r} than it has"));
+            }
+        }
+    }
+    let home: Vec<u32> = problem.vms.iter().map(|vm| vm.at).collect();
+    for (i, relation) in problem.relations.iter().enumerate().filter(|it| it.1.points.is_none()) {
+        if relation.surplus(at) > relation.surplus(&home) {
+            return Some(format!("relation {i} is broken more"));
+        }
+        let RelationKind::AtMost(most) = relation.kind else { continue };
+        for vm in &relation.vms {
+            let domain = |at: &[u32], vm: &u32| relation.domains[at[*vm as usize] as usize];
+            let here = domain(at, vm);
+            let count = relation.vms.iter().filter(|other| domain(at, other) == here).count();
+            if here != Relation::OUTSIDE && here != domain(&home, vm) && count > most as usize {
+                return Some(format!("VM {vm} went where it breaks relation {i}"));
+            }
+        }
+    }
+    None
+}
+
+/// Where all VMs are now.
+pub fn home(problem: &Problem) -> Vec<u32> {
+    problem.vms.iter().map(|vm| vm.at).collect()
+}
+
+/// Where the packages lead; each step is checked.
+pub fn follow(problem: &Problem, found: &Found, moves: u32) -> Vec<u32> {
+    let mut at = home(problem);
+    let mut moved = std::collections::BTreeSet::new();
+    let mut now = cost(problem, &at).total();
+    assert_eq!(found.before, now);
+    for package in &found.packages {
+        assert!(package.gain > 0 && !package.moves.is_empty(), "{package:?}");
+        assert!(package.moves.is_sorted_by(|a, b| a.vm < b.vm), "{package:?}");
+        for step in &package.moves {
+            assert!(moved.insert(step.vm) && step.to != at[step.vm as usize], "{} moves once", step.vm);
+            at[step.vm as usize] = step.to;
+        }
+        assert_eq!(unsound(problem, &at), None, "after {package:?} of {found:?}");
+        let then = cost(problem, &at).total();
+        assert_eq!(now - then, package.gain, "{package:?}");
+        now = then;
+    }
+    assert_eq!(found.after, now);
+    assert!(found.after <= found.before && moved.len() <= moves as usize);
+    at
+}
+
+pub const PLENTY: Effort = Effort { evaluations: 10_000_000, moves: u32::MAX };
