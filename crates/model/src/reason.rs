@@ -127,6 +127,8 @@ reasons! {
     NothingBetter { } Normal "goal.settled" => ("no move would bring the goals nearer");
     /// No host is above its threshold for long enough.
     Calm { } Normal "hotspot.calm" => ("no host is overworked");
+    /// The goals that are on would gain nothing by the move.
+    NothingGained { } Normal "goal.no_gain" => ("the goals would gain nothing by it");
     /// The host is above the threshold, but not for long enough yet.
     NotSustained {
         /// Which host.
@@ -329,6 +331,8 @@ reasons! {
     ActingOff { } Configuration "acting.off" => ("acting is switched off (`ulm enable` switches it on)");
     /// The policy does not look for overworked hosts.
     PolicyOff { } Configuration "hotspot.off" => ("the policy does not look for overworked hosts (`enabled = false` in [hotspot])");
+    /// No goal of the policy has any weight.
+    NothingWanted { } Configuration "goal.none" => ("the policy has no goal, so nothing is moved");
     /// The host is in maintenance.
     Maintenance {
         /// Which host.
@@ -405,6 +409,20 @@ reasons! {
         /// The rule, as the policy names it.
         rule: String,
     } Configuration "rule.one_way" => ("rule `{rule}` does not let it go back to {host}");
+    /// A tag of the VM pins it to a host that is not there; its other tags hold.
+    TagUnknownHost {
+        /// The tag.
+        tag: String,
+        /// The host that it names.
+        host: HostName,
+    } Configuration "tag.unknown_host" => ("its tag `{tag}` names {host}, and there is no such host: the tag is not obeyed");
+    /// An expression of the policy gives no cost for some VMs and hosts, which therefore cost nothing.
+    ExpressionFailed {
+        /// The VM, or the host, that stands for those that look the same.
+        of: String,
+        /// What went wrong.
+        error: String,
+    } Data "goal.expression" => ("the expression of a goal gives nothing for {of} and others like it: {error}");
     /// The policy does not allow so much CPU to be promised on the host.
     CpuOvercommit {
         /// Which host.
