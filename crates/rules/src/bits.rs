@@ -40,6 +40,10 @@ impl HostSet {
             *word &= !out;
         }
     }
+    /// Puts one host in.
+    pub fn insert(&mut self, host: HostIx) {
+        self.words[host.at() / 64] |= 1 << (host.at() % 64);
+    }
     /// Takes one host out.
     pub fn remove(&mut self, host: HostIx) {
         self.words[host.at() / 64] &= !(1 << (host.at() % 64));

@@ -9,6 +9,13 @@ pub fn held(vm: &Vm) -> Bytes {
     vm.memory_use.value().unwrap_or(vm.memory)
 }
 
+/// What the VM holds in ordinary pages, and will take of what a host has available: nothing if its memory is in huge pages, which
+/// are set aside on each host beforehand (see [`crate::pages`]).
+pub fn ordinary(vm: &Vm) -> Bytes {
+    let huge = vm.needs.as_ref().is_some_and(|needs| needs.pages.is_some());
+    if huge { Bytes(0) } else { held(vm) }
+}
+
 /// What the host has available now; `None` when it has not said.
 pub fn available(host: &Host) -> Option<Bytes> {
     host.memory_use.value().map(|used| host.memory.saturating_sub(used))

@@ -46,6 +46,22 @@ pub fn vm(number: u128, host: u32) -> Vm {
     }
 }
 
+pub fn cell(id: u32, free_gib: u64, pages: &[(Bytes, u64)]) -> Cell {
+    let of = |(size, gib): &(Bytes, u64)| HugePages { size: *size, total: Bytes::gib(*gib), free: Bytes::gib(*gib) };
+    Cell { id, cpus: 8, memory: Bytes::gib(32), free: Bytes::gib(free_gib), pages: pages.iter().map(of).collect() }
+}
+
+pub fn rule(kind: RuleKind, vm: Option<&str>, host: Option<&str>) -> Rule {
+    let list = |text: Option<&str>| text.into_iter().map(str::to_owned).collect();
+    Rule {
+        name: "r".into(),
+        kind,
+        soft: false,
+        vms: VmSelector { name: list(vm), tag: vec![] },
+        hosts: HostSelector { name: list(host), tag: vec![] },
+    }
+}
+
 pub fn rulebook() -> Rulebook {
     Rulebook {
         capacity: Capacity {
