@@ -357,6 +357,13 @@ reasons! {
         /// The rule, as the policy names it.
         rule: String,
     } Configuration "rule.pinned" => ("rule `{rule}` does not allow it on {host}");
+    /// The host does not have a label that is asked for.
+    LabelMissing {
+        /// Which host.
+        host: HostName,
+        /// The label.
+        label: String,
+    } Configuration "host.label_missing" => ("{host} does not have {label}");
     /// The VM's companions are elsewhere.
     NotTogether {
         /// The host that it may not go to.
