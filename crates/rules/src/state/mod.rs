@@ -133,6 +133,10 @@ impl<'s> State<'s> {
     pub fn rulebook(&self) -> &'s Rulebook {
         self.rulebook
     }
+    /// Which rules are about whom.
+    pub fn index(&self) -> &Index {
+        &self.index
+    }
     /// The snapshot's doubts.
     pub fn doubts(&self) -> &Doubts<'s> {
         &self.doubts
