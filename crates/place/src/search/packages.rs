@@ -10,6 +10,7 @@
 //!
 //! Complexity: moves × logarithm, times the few rounds until nothing changes; joining looks at every unit that is left.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
 
 use crate::cost::points;
@@ -100,6 +101,10 @@ fn join_all(units: &mut Vec<Unit>) -> bool {
     true
 }
 
+fn together(units: &[Unit], members: &[usize]) -> Unit {
+    members.iter().flat_map(|i| units[*i].iter().copied()).collect()
+}
+
 fn sorted(mut unit: Unit) -> Unit {
     unit.sort_unstable();
     unit
@@ -144,7 +149,7 @@ impl Splitter<'_, '_> {
             let mut heap = BinaryHeap::new();
             for (i, unit) in left.iter().enumerate() {
                 if let Some(worth) = unit.as_ref().and_then(|unit| self.worth(unit)) {
-                    heap.push((worth, std::cmp::Reverse(i)));
+                    heap.push((worth, Reverse(i)));
                 }
             }
             while let Some((_, i)) = heap.pop() {
@@ -164,44 +169,72 @@ impl Splitter<'_, '_> {
         }
     }
 
-    /// Joins a unit with those that make room for it, so that together they may be made and pay. Whether there was one.
+    /// Joins units with those that make room for them, so that together they may be made and pay; the most rewarding first. Whether
+    /// there was one.
     fn join_what_makes_room(&mut self, units: &mut Vec<Unit>) -> bool {
         let problem = self.state.problem();
         let mut leaving: BTreeMap<u32, Vec<usize>> = BTreeMap::new();
         for (i, vm) in units.iter().enumerate().flat_map(|(i, unit)| unit.iter().map(move |vm| (i, *vm))) {
             leaving.entry(problem.vms[vm as usize].at).or_default().push(i);
         }
+        let mut found: Vec<(Reverse<i128>, usize, usize, Vec<usize>)> = Vec::new();
         for first in 0..units.len() {
-            let Some(mut members) = self.with_room(units, first, &leaving) else { continue };
-            members.sort_unstable();
-            let joined = members.iter().rev().flat_map(|i| units.remove(*i)).collect();
-            units.push(sorted(joined));
-            return true;
+            if let Some((worth, members)) = self.with_room(units, first, &leaving) {
+                found.push((Reverse(worth), members.len(), first, members));
+            }
         }
-        false
+        found.sort_unstable();
+        let mut left: Vec<Option<Unit>> = std::mem::take(units).into_iter().map(Some).collect();
+        let mut any = false;
+        for (.., members) in found {
+            if members.iter().all(|i| left[*i].is_some()) {
+                let joined = members.iter().filter_map(|i| left[*i].take()).flatten().collect();
+                units.push(sorted(joined));
+                any = true;
+            }
+        }
+        units.extend(left.into_iter().flatten());
+        any
     }
 
-    /// The unit and those that make room for it, if they pay together.
-    fn with_room(&mut self, units: &[Unit], first: usize, leaving: &BTreeMap<u32, Vec<usize>>) -> Option<Vec<usize>> {
-        let (mark, before) = (self.state.mark(), self.state.total());
+    /// The unit and those that make room for it, if they pay together, and how much for each move.
+    fn with_room(
+        &mut self,
+        units: &[Unit],
+        first: usize,
+        leaving: &BTreeMap<u32, Vec<usize>>,
+    ) -> Option<(i128, Vec<usize>)> {
+        let mark = self.state.mark();
         let mut members = vec![first];
         self.shift(&units[first]);
-        let pays = loop {
-            let of_members = || members.iter().flat_map(|i| &units[*i]);
-            let Some(stuck) = of_members().find(|vm| !self.state.is_sound_at(**vm)) else {
-                break members.len() > 1 && self.state.total() < before;
+        loop {
+            let mut of_members = members.iter().flat_map(|i| &units[*i]);
+            let Some(stuck) = of_members.find(|vm| !self.state.is_sound_at(**vm)).copied() else { break };
+            let helpers = self.helpers(stuck, leaving).into_iter().filter(|i| !members.contains(i));
+            let Some(helper) = helpers.min_by_key(|i| (units[*i].len(), self.move_costs(&units[*i]), *i)) else {
+                members.clear();
+                break;
             };
-            let helper = self
-                .helpers(*stuck, leaving)
-                .into_iter()
-                .filter(|i| !members.contains(i))
-                .min_by_key(|i| (units[*i].len(), *i));
-            let Some(helper) = helper else { break false };
             members.push(helper);
             self.shift(&units[helper]);
-        };
+        }
         self.state.undo(mark);
-        pays.then_some(members)
+        // A helper that a later one made needless goes its own way.
+        for i in (1..members.len()).rev() {
+            let mut fewer = members.clone();
+            fewer.remove(i);
+            if fewer.len() > 1 && self.gain(&together(units, &fewer)).is_some() {
+                members = fewer;
+            }
+        }
+        if members.len() < 2 {
+            return None;
+        }
+        Some((self.worth(&together(units, &members))?, members))
+    }
+
+    fn move_costs(&self, unit: &[u32]) -> i128 {
+        unit.iter().map(|vm| i128::from(self.state.problem().vms[*vm as usize].move_cost)).sum()
     }
 
     /// Units that take something away from where the VM is stuck: from its host, or from the domains of its relations.
