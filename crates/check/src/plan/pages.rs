@@ -1,68 +1,88 @@
-//! **Pages.** A VM whose memory is in huge pages finds as many free ones of their size as it needs, in the cells that it is bound to if
-//! it is bound to any, whatever else comes: all that the plan brings and all that is on its way counts that may take of the same cells,
-//! and nothing that leaves. A host that does not tell its cells has none. Continuous.
+//! **Pages and cells.** A VM whose memory is in huge pages finds as many free ones of their size as it needs, in the cells that it is
+//! bound to if it is bound to any. A VM in ordinary pages that is bound to cells finds as much free memory in them as it holds. Both
+//! whatever else comes: all that the plan brings and all that is on its way counts that may take of the same, and nothing that leaves. A
+//! host that does not tell its cells has nothing free. Continuous.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
-use ulm_model::{Bytes, Cell, Host, HostIx, Reason, VmIx};
+use ulm_model::{Bytes, Cell, Host, HostIx, Needs, Reason, VmIx};
 
-use super::{Case, Fault};
+use super::{Case, Fault, cells::listed};
 
 /// Somebody who comes.
 struct Comer<'s> {
     vm: VmIx,
-    memory: u64,
-    /// Those that it is bound to; empty: any.
-    cells: &'s BTreeSet<u32>,
+    needs: &'s Needs,
+    /// Memory.
+    takes: Bytes,
 }
 
-impl Comer<'_> {
-    /// Whether both may take pages of the same cell.
+impl<'s> Comer<'s> {
+    /// Nothing if it takes what is not counted by cells.
+    fn of(case: &Case<'s>, ix: VmIx) -> Option<Self> {
+        let vm = case.grounds.snapshot.vm(ix);
+        let needs = vm.needs.as_ref()?;
+        let takes = match needs.pages {
+            Some(_) => vm.memory,
+            None if needs.cells.is_empty() => return None,
+            None => vm.memory_use.0.last().map_or(vm.memory, |figure| figure.value),
+        };
+        Some(Comer { vm: ix, needs, takes })
+    }
+
+    /// Whether both may take of the same cell.
     fn meets(&self, other: &Comer<'_>) -> bool {
-        self.cells.is_empty() || other.cells.is_empty() || !self.cells.is_disjoint(other.cells)
+        let (one, other) = (&self.needs.cells, &other.needs.cells);
+        one.is_empty() || other.is_empty() || !one.is_disjoint(other)
     }
 }
 
-/// The first of the steps before `before` with which somebody may find too few pages.
+/// The first of the steps before `before` with which somebody may find too little.
 pub(super) fn first(case: &Case<'_>, before: usize) -> Option<(usize, Fault)> {
     let snapshot = case.grounds.snapshot;
-    let comer = |ix: VmIx| {
-        let vm = snapshot.vm(ix);
-        let needs = vm.needs.as_ref()?;
-        Some((needs.pages?, Comer { vm: ix, memory: vm.memory.0, cells: &needs.cells }))
-    };
-    let mut comers: BTreeMap<(HostIx, Bytes), Vec<Comer<'_>>> = BTreeMap::new();
+    // By host and by what they take of: pages of a size, or ordinary ones.
+    let mut comers: BTreeMap<(HostIx, Option<Bytes>), Vec<Comer<'_>>> = BTreeMap::new();
     for flight in &snapshot.in_flight {
-        if let (Some(to), Some((size, comer))) = (flight.to, comer(flight.vm)) {
-            comers.entry((to, size)).or_default().push(comer);
+        if let (Some(to), Some(comer)) = (flight.to, Comer::of(case, flight.vm)) {
+            comers.entry((to, comer.needs.pages)).or_default().push(comer);
         }
     }
-    // Whoever was on his way before the plan is no step's fault; but a step makes it no worse either.
     for (i, step) in case.steps[..before].iter().enumerate() {
-        let Some((size, new)) = comer(step.vm) else { continue };
-        let there = comers.entry((step.to, size)).or_default();
+        let Some(new) = Comer::of(case, step.vm) else { continue };
+        let there = comers.entry((step.to, new.needs.pages)).or_default();
         // A VM that comes a second time has left before.
         if there.iter().any(|comer| comer.vm == new.vm) {
             continue;
         }
-        there.push(new);
-        let (host, new) = (snapshot.host(step.to), &there[there.len() - 1]);
-        for one in there.iter().filter(|one| one.meets(new)) {
-            let others = there.iter().filter(|other| other.vm != new.vm && other.meets(one));
-            let taken: u128 = others.map(|other| u128::from(other.memory)).sum();
-            let free = u128::from(free(host, size, one.cells)).saturating_sub(taken) as u64;
-            if new.memory > free {
-                let (needed, free) = (Bytes(new.memory), Bytes(free));
-                return Some(case.breaks(i, Reason::PagesShort { host: host.name.clone(), size, needed, free }));
-            }
+        let host = snapshot.host(step.to);
+        // What is left for it by each one that it meets, if that one is to have enough; and by itself.
+        let left = there.iter().chain([&new]).filter(|one| one.meets(&new)).map(|one| {
+            let others = there.iter().filter(|other| other.meets(one));
+            free(host, one.needs).saturating_sub(others.map(|other| other.takes).sum())
+        });
+        let left = left.min().unwrap_or_default();
+        if new.takes > left {
+            let (host, needed, free) = (host.name.clone(), new.takes, left);
+            let reason = match new.needs.pages {
+                Some(size) => Reason::PagesShort { host, size, needed, free },
+                None => {
+                    let what = format!("{free} is free in them, it holds {needed}");
+                    Reason::CellsShort { host, cells: listed(new.needs), what }
+                }
+            };
+            return Some(case.breaks(i, reason));
         }
+        there.push(new);
     }
     None
 }
 
-/// What is free in pages of the size in the cells; in all, if there are none.
-fn free(host: &Host, size: Bytes, cells: &BTreeSet<u32>) -> u64 {
-    let bound = |cell: &&Cell| cells.is_empty() || cells.contains(&cell.id);
-    let pages = host.cells.iter().filter(bound).flat_map(|cell| &cell.pages);
-    pages.filter(|pages| pages.size == size).map(|pages| pages.free).sum::<Bytes>().0
+/// What is free of what the VM takes, in the cells that it is bound to; in all, if it is bound to none.
+fn free(host: &Host, needs: &Needs) -> Bytes {
+    let bound = |cell: &&Cell| needs.cells.is_empty() || needs.cells.contains(&cell.id);
+    let of = |cell: &Cell| match needs.pages {
+        None => cell.free,
+        Some(size) => cell.pages.iter().filter(|pages| pages.size == size).map(|pages| pages.free).sum(),
+    };
+    host.cells.iter().filter(bound).map(of).sum()
 }
