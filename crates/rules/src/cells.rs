@@ -1,14 +1,12 @@
 //! **NUMA cells.** A VM whose memory is bound to cells goes only to hosts that have cells of these numbers, with enough free memory in
 //! them for what it holds. `platform.cells`. When a move begins; concerns pairs of VM and host.
 //!
-//! Free memory counts for ordinary pages only (see [`crate::pages`]); what is on its way to one of the same cells is deducted. A
-//! host that does not tell its cells takes no VM that asks for cells or huge pages.
+//! Free memory counts for ordinary pages only (see [`crate::pages`]); what is on its way to one of the same cells is deducted, see
+//! [`crate::numa`]. A host that does not tell its cells takes no VM that asks for cells or huge pages.
 
 use std::collections::BTreeSet;
 
-use ulm_model::{Bytes, Cell, Host, Needs, Reason, Vm};
-
-use crate::memory_used;
+use ulm_model::{Bytes, Cell, Host, Needs, Reason};
 
 /// The cells of the host that count: those with these numbers, or all when no number is given.
 pub fn concerned<'h>(host: &'h Host, cells: &BTreeSet<u32>) -> impl Iterator<Item = &'h Cell> {
@@ -25,12 +23,6 @@ pub fn free(host: &Host, cells: &BTreeSet<u32>) -> Bytes {
     concerned(host, cells).map(|cell| cell.free).sum()
 }
 
-/// What an arriving VM takes of the free memory of these cells.
-pub fn taken(arriving: &Vm, cells: &BTreeSet<u32>) -> Bytes {
-    let same = |needs: &&Needs| needs.pages.is_none() && !needs.cells.is_disjoint(cells);
-    arriving.needs.as_ref().filter(same).map_or(Bytes(0), |_| memory_used::held(arriving))
-}
-
 /// Why the host does not have the cells, if so.
 pub fn missing(host: &Host, needs: &Needs) -> Option<Reason> {
     let what = if host.cells.is_empty() {
@@ -43,13 +35,12 @@ pub fn missing(host: &Host, needs: &Needs) -> Option<Reason> {
     Some(Reason::CellsShort { host: host.name.clone(), cells: named(needs), what })
 }
 
-/// Why their free memory does not suffice, if so.
-pub fn short(host: &Host, needs: &Needs, free: Bytes, arriving: Bytes, held: Bytes) -> Option<Reason> {
-    let what = || format!("{} are free there, it holds {held}", free.saturating_sub(arriving));
-    (free.0 < arriving.0.saturating_add(held.0)).then(|| Reason::CellsShort {
+/// Why what is `left` of their free memory does not suffice, if so.
+pub fn short(host: &Host, needs: &Needs, left: Bytes, held: Bytes) -> Option<Reason> {
+    (left < held).then(|| Reason::CellsShort {
         host: host.name.clone(),
         cells: named(needs),
-        what: what(),
+        what: format!("{left} are free there, it holds {held}"),
     })
 }
 
@@ -63,7 +54,7 @@ fn named(needs: &Needs) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{cell, host, vm};
+    use crate::testing::{cell, host};
 
     fn bound(cells: &[u32]) -> Needs {
         Needs { cells: cells.iter().copied().collect(), ..Needs::default() }
@@ -84,19 +75,8 @@ mod tests {
         assert_eq!(none.to_string(), "a cannot take it into NUMA cell(s) 0,1: it has no cell 1");
         let needs = bound(&[0, 2]);
         assert_eq!(free(&host, &needs.cells), Bytes::gib(5));
-        assert!(short(&host, &needs, Bytes::gib(5), Bytes(0), Bytes::gib(5)).is_none());
-        let short = short(&host, &needs, Bytes::gib(5), Bytes::gib(3), Bytes::gib(3)).unwrap();
+        assert!(short(&host, &needs, Bytes::gib(5), Bytes::gib(5)).is_none());
+        let short = short(&host, &needs, Bytes::gib(2), Bytes::gib(3)).unwrap();
         assert!(short.to_string().ends_with("2.0 GiB are free there, it holds 3.0 GiB"), "{short}");
-    }
-
-    #[test]
-    fn what_arrives_in_other_cells_or_in_huge_pages_takes_nothing_of_these() {
-        let mut arriving = vm(1, 0);
-        let needs = arriving.needs.as_mut().unwrap();
-        needs.cells = [1, 2].into();
-        assert_eq!(taken(&arriving, &[2].into()), Bytes::gib(3));
-        assert_eq!(taken(&arriving, &[0].into()), Bytes(0));
-        arriving.needs.as_mut().unwrap().pages = Some(Bytes::mib(2));
-        assert_eq!(taken(&arriving, &[2].into()), Bytes(0));
     }
 }

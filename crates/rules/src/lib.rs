@@ -78,6 +78,7 @@ pub mod max_vms;
 pub mod memory;
 pub mod memory_used;
 pub mod networks;
+pub mod numa;
 pub mod one_way;
 pub mod pages;
 pub mod pattern;

@@ -133,12 +133,14 @@ impl State<'_> {
         reasons
     }
 
-    /// Whether every host that could be lost in the snapshot can still be lost when the VM is on its way there, too.
+    /// Whether every host that could be lost in the snapshot can still be lost when the VM is on its way there, too. Where it counts
+    /// already it changes nothing.
     ///
     /// # Errors
     /// The first host that could not be lost any more.
     pub fn keeps_spare(&self, vm: VmIx, to: HostIx) -> Result<(), Reason> {
-        if self.spare.rules.iter().all(|rule| rule.hosts.binary_search(&to).is_err()) {
+        let concerned = self.spare.rules.iter().any(|rule| rule.hosts.binary_search(&to).is_ok());
+        if !concerned || self.spare.guests[to.at()].contains(&vm) {
             return Ok(());
         }
         let before = self.spare.before(self.snapshot(), &self.limits);

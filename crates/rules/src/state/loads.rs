@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use ulm_model::{Bytes, Host, HostIx, Rule, Vm, VmIx};
 
 use super::{Blocker, Profile, State};
-use crate::{Initiative, capacity, headroom, memory, memory_used, vcpus};
+use crate::{Initiative, capacity, headroom, memory, memory_used, numa, vcpus};
 
 /// What is promised on a host, moves in flight counted on both ends.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -174,7 +174,7 @@ impl State<'_> {
         let load = &mut self.loads[to.at()];
         load.arriving += memory_used::ordinary(one);
         load.moves += 1;
-        if one.needs.as_ref().is_some_and(|needs| needs.pages.is_some() || !needs.cells.is_empty()) {
+        if one.needs.as_ref().is_some_and(numa::is_bound) {
             self.arriving.entry(to).or_default().push(vm);
         }
     }

@@ -16,7 +16,7 @@ mod why_not;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use ulm_model::{HostIx, PastMove, RuleKind, Rulebook, Snapshot, Time, VmIx};
+use ulm_model::{HostIx, PastMove, Reason, RuleKind, Rulebook, Snapshot, Time, VmIx};
 
 pub use blocker::Blocker;
 pub use loads::{Limit, Load, Room};
@@ -150,6 +150,11 @@ impl<'s> State<'s> {
     /// What closes the host to all arrivals, if anything does.
     pub fn closed(&self, host: HostIx, initiative: Initiative) -> Option<Blocker> {
         self.closed[initiative as usize][host.at()]
+    }
+
+    /// The sentence for [`State::closed`].
+    pub fn closed_because(&self, host: HostIx, initiative: Initiative) -> Option<Reason> {
+        self.closed_by(host, initiative).into_iter().next().map(|(_, reason)| reason)
     }
 
     fn first_closed(&self, ix: HostIx, initiative: Initiative) -> Option<Blocker> {

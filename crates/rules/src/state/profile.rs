@@ -4,11 +4,9 @@ use std::collections::BTreeSet;
 
 use ulm_model::{Bytes, CpuNeed, HostIx, Needs, RuleKind, VmIx};
 
-use super::loads::{Asks, left, small};
+use super::loads::{Asks, small};
 use super::{Blocker, State};
-use crate::{
-    HostSet, Initiative, arch, cells, cpu_model, keep_off, memory_used, networks, one_way, pages, pin, storage,
-};
+use crate::{HostSet, Initiative, arch, cells, cpu_model, keep_off, networks, numa, one_way, pin, storage};
 
 /// What a VM asks of hosts, in numbers.
 #[derive(Clone, Debug)]
@@ -55,20 +53,18 @@ impl<'s> State<'s> {
     pub fn profile(&mut self, ix: VmIx, initiative: Initiative) -> Profile {
         let vm = self.snapshot.vm(ix);
         let mut parts = Vec::new();
-        let mut numa = None;
+        let mut asks_of_cells = None;
         if let Some(needs) = &vm.needs {
             parts.push((Blocker::Arch, self.set(Ask::Arch(&needs.arch))));
             parts.push((Blocker::CpuUnknown, self.set(Ask::CpuAsked(&needs.cpu))));
             parts.push((Blocker::CpuMissing, self.set(Ask::CpuOffered(&needs.cpu))));
             parts.extend(needs.networks.iter().map(|network| (Blocker::Network, self.set(Ask::Network(network)))));
             parts.extend(needs.storage.iter().map(|storage| (Blocker::Storage, self.set(Ask::Storage(storage)))));
-            if needs.pages.is_some() || !needs.cells.is_empty() {
+            if numa::is_bound(needs) {
                 parts.push((Blocker::Cells, self.set(Ask::Cells(&needs.cells))));
-                let (blocker, needed) = match needs.pages {
-                    Some(_) => (Blocker::Pages, vm.memory),
-                    None => (Blocker::Cells, memory_used::held(vm)),
-                };
-                numa = Some(Numa { blocker, supply: self.supply(needs), needed: small(needed.0) });
+                let blocker = if needs.pages.is_some() { Blocker::Pages } else { Blocker::Cells };
+                let needed = numa::takes(vm);
+                asks_of_cells = Some(Numa { blocker, supply: self.supply(needs), needed: small(needed.0) });
             }
         }
         for at in 0..self.index.of_vm(ix).len() {
@@ -90,7 +86,7 @@ impl<'s> State<'s> {
         for (_, set) in &parts {
             allowed.intersect(&self.sets[*set as usize]);
         }
-        Profile { vm: ix, initiative, allowed, parts, home: vm.host, asks: Asks::new(vm), numa }
+        Profile { vm: ix, initiative, allowed, parts, home: vm.host, asks: Asks::new(vm), numa: asks_of_cells }
     }
 
     fn set(&mut self, ask: Ask<'s>) -> u32 {
@@ -122,10 +118,7 @@ impl<'s> State<'s> {
         if let Some(known) = self.supply_of.get(&key) {
             return *known;
         }
-        let free = self.snapshot.hosts.iter().map(|host| match needs.pages {
-            Some(size) => pages::free(host, needs, size),
-            None => cells::free(host, &needs.cells),
-        });
+        let free = self.snapshot.hosts.iter().map(|host| numa::free(host, needs));
         self.supplies.push(free.map(|free| small(free.0)).collect());
         let number = self.supplies.len() as u32 - 1;
         self.supply_of.insert(key, number);
@@ -191,17 +184,16 @@ impl<'s> State<'s> {
     }
 
     fn is_short(&self, vm: VmIx, numa: Numa, host: HostIx) -> bool {
-        let arriving = self.snapshot.vm(vm).needs.as_ref().map_or(Bytes(0), |needs| self.arriving(needs, host));
-        let free = self.supplies[numa.supply as usize][host.at()];
-        numa.needed > left(u64::try_from(free).unwrap_or(0), arriving.0)
+        let left = match &self.snapshot.vm(vm).needs {
+            Some(needs) if self.arriving.contains_key(&host) => small(self.left_in_cells(needs, host).0),
+            _ => self.supplies[numa.supply as usize][host.at()],
+        };
+        numa.needed > left
     }
 
-    /// What is on its way to the host and takes of the same pages, or of the same cells' memory.
-    pub(super) fn arriving(&self, needs: &Needs, host: HostIx) -> Bytes {
+    /// What is left in the host's cells for a VM with these needs, less what is on its way.
+    pub(super) fn left_in_cells(&self, needs: &Needs, host: HostIx) -> Bytes {
         let arriving = self.arriving.get(&host).into_iter().flatten().map(|vm| self.snapshot.vm(*vm));
-        match needs.pages {
-            Some(size) => arriving.map(|vm| pages::taken(vm, size)).sum(),
-            None => arriving.map(|vm| cells::taken(vm, &needs.cells)).sum(),
-        }
+        numa::left(self.snapshot.host(host), needs, arriving)
     }
 }

@@ -8,7 +8,7 @@ use super::relations::Relation;
 use super::{Blocker, State};
 use crate::{
     Initiative, apart, arch, cells, cpu_model, domains, exclude, fixtures, headroom, host_state, maintenance, max_vms,
-    memory, memory_used, networks, one_way, pages, pin, priority, storage, together, vcpus, vm_state,
+    memory, memory_used, networks, numa, one_way, pages, pin, priority, storage, together, vcpus, vm_state,
 };
 
 impl State<'_> {
@@ -218,13 +218,13 @@ impl State<'_> {
     /// What the host's cells lack, if anything.
     fn numa(&self, vm: &Vm, to: HostIx) -> Option<Reason> {
         let (host, needs) = (self.snapshot.host(to), vm.needs.as_ref()?);
-        if needs.pages.is_none() && needs.cells.is_empty() {
+        if !numa::is_bound(needs) {
             return None;
         }
-        let arriving = self.arriving(needs, to);
+        let (left, needed) = (self.left_in_cells(needs, to), numa::takes(vm));
         cells::missing(host, needs).or_else(|| match needs.pages {
-            Some(size) => pages::reason(host, size, pages::free(host, needs, size), arriving, vm.memory),
-            None => cells::short(host, needs, cells::free(host, &needs.cells), arriving, memory_used::held(vm)),
+            Some(size) => pages::reason(host, size, left, needed),
+            None => cells::short(host, needs, left, needed),
         })
     }
 
