@@ -119,10 +119,10 @@ fn two_full_hosts() -> Scenario {
 fn swap(cluster: &Simulated, policy: &Policy) -> Plan {
     let published = cluster.handle.published();
     let snapshot = &published.snapshot;
-    let want = |vm: &str, to: &str| Wanted {
-        vm: snapshot.find_vm(cluster.vm(vm)).expect("it runs"),
-        to: snapshot.find_host(&to.into()).expect("it is known"),
-        because: Reason::Asked { by: "a test".into() },
+    let want = |vm: &str, to: &str| {
+        let vm = snapshot.find_vm(cluster.vm(vm)).expect("it runs");
+        let to = snapshot.find_host(&to.into()).expect("it is known");
+        Wanted::new(vm, to, Reason::Asked { by: "a test".into() })
     };
     let input = Input::new((**snapshot).clone(), snapshot.taken_at, Acting::On, Past::default());
     let way = ulm_decide::way(&input, policy, &[want("l", "right"), want("r", "left"), want("o", "spare")]);

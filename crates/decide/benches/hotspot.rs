@@ -168,7 +168,7 @@ impl Scene {
             }
         }
         let vm = |host: u32| VmIx(host * VMS_PER_HOST + 2);
-        let want = |vm, to| Wanted { vm, to: HostIx(to), because: Reason::Calm {} };
+        let want = |vm, to| Wanted::new(vm, HostIx(to), Reason::Calm {});
         let wanted: Vec<Wanted> =
             (0..pairs).map(|i| i * 2).flat_map(|i| [want(vm(i), i + 1), want(vm(i + 1), i)]).collect();
         let input = Input::new(self.snapshot, NOW, Acting::On, self.past);

@@ -1,15 +1,15 @@
-//! Moves that a person asks for, and the answer to "why does this VM not go there?".
+//! Moves that a person asks for.
 
 use ulm_model::{HostIx, HostName, Plan, Reason, Step, StepId, VmId, VmIx};
 use ulm_place::Choice;
 use ulm_policy::Policy;
 use ulm_rules::Initiative;
 
+use crate::Input;
 use crate::draft::{action, empty_plan};
 use crate::gates::unbelievable;
 use crate::round::Round;
 use crate::way::judged;
-use crate::{Input, gates};
 
 /// A plan with the one move that somebody asks for, or everything that stands against it.
 ///
@@ -46,34 +46,15 @@ pub fn migrate_by_hand(input: &Input, policy: &Policy, vm: VmId, to: &HostName, 
     }
 }
 
-/// Everything that keeps the policy from moving the VM to the host now; empty: nothing does, but for a need to.
-pub fn why_not(input: &Input, policy: &Policy, vm: VmId, to: &HostName) -> Vec<Reason> {
-    let (ix, to) = match found(input, policy, vm, to) {
-        Ok(found) => found,
-        Err(reasons) => return reasons,
-    };
-    let rulebook = policy.rulebook();
-    let round = Round::new(input, policy, &rulebook);
-    let mut reasons = Vec::new();
-    reasons.extend(round.demand(ix).err());
-    reasons.extend(gates::vm_rests(input, policy, vm));
-    let left = gates::left_lately(input, policy, vm).into_iter().filter(|(host, _)| *host == to);
-    reasons
-        .extend(left.map(|(host, until)| Reason::LeftLately { host: input.snapshot.host(host).name.clone(), until }));
-    let demand = round.demand(ix).unwrap_or_default();
-    reasons.extend(round.scene.why_not(ix, to, demand));
-    reasons.extend(busy(&round, policy, input.snapshot.vm(ix).host));
-    reasons.extend(round.all_busy());
-    reasons
-}
-
-fn busy(round: &Round<'_>, policy: &Policy, host: HostIx) -> Option<Reason> {
+/// The limit on moves at once of the host, if it is reached.
+pub(crate) fn busy(round: &Round<'_>, policy: &Policy, host: HostIx) -> Option<Reason> {
     let (moves, limit) = (round.scene.state.load(host).moves, policy.limits.moves_per_host);
     let name = &round.scene.snapshot().host(host).name;
     (moves >= limit).then(|| Reason::HostBusy { host: name.clone(), moves, limit })
 }
 
-fn found(input: &Input, policy: &Policy, vm: VmId, host: &HostName) -> Result<(VmIx, HostIx), Vec<Reason>> {
+/// The VM and the host, if the facts can be believed and both are there.
+pub(crate) fn found(input: &Input, policy: &Policy, vm: VmId, host: &HostName) -> Result<(VmIx, HostIx), Vec<Reason>> {
     let unbelievable = unbelievable(input, policy);
     if !unbelievable.is_empty() {
         return Err(unbelievable);

@@ -8,6 +8,7 @@ use ulm_forecast::Outlook;
 use ulm_model::ledger::{Entry, Event, Found, MoveKey, Outcome};
 use ulm_model::text::Document;
 use ulm_model::{Acting, HostName, PastMove, Snapshot, Time, VmId, VmIx};
+use ulm_rules::Moment;
 
 /// One value with everything that a decision may see, the policy aside.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -72,6 +73,11 @@ impl Input {
     /// The same with what is expected of the VMs, in the order of [`Snapshot::vms`].
     pub fn with_outlooks(self, outlooks: Vec<Option<Outlook>>) -> Self {
         Input { outlooks, ..self }
+    }
+
+    /// The present and the past, as rules look at them.
+    pub(crate) fn moment(&self) -> Moment<'_> {
+        Moment { now: self.now, past: &self.past.moves }
     }
 
     /// What is expected of a VM, if enough is known of it.

@@ -23,16 +23,24 @@
 //! Whether acting is on changes nothing in the plan: a dry run is the same decision that nobody carries out.
 
 mod by_hand;
+mod capacity;
 mod draft;
+mod explain;
 mod figures;
 mod gates;
+mod goals;
+mod hot;
 mod input;
 mod report;
 mod round;
+mod seek;
 mod way;
+mod worth;
 
-pub use by_hand::{migrate_by_hand, why_not};
+pub use by_hand::migrate_by_hand;
+pub use capacity::{BestHost, Capacity, LargestVm, Rooms, Wish, best_host, capacity};
+pub use explain::{Standing, Stillness, standing, stillness, why_not, why_not_anywhere};
 pub use input::{Input, Past, VmPast};
-pub use report::{Answer, Decision, Gate, GateReport, HostReport, Relief, Report, VmReport};
+pub use report::{Answer, Decision, Gate, GateReport, GoalReport, HostReport, Relief, Report, VmReport};
 pub use round::decide;
 pub use way::{Wanted, Way, way};

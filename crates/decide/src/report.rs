@@ -5,7 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use ulm_check::Sane;
 use ulm_model::text::Document;
-use ulm_model::{Acting, Action, Bytes, HostName, MilliCpu, Plan, Reason, Resource, Share, VmId};
+use ulm_model::{Acting, Action, Bytes, Gain, HostName, MilliCpu, Plan, Reason, Resource, Share, VmId};
 
 /// What was decided.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -43,13 +43,29 @@ pub struct Report {
     pub gates: Vec<GateReport>,
     /// Hosts of which there is something to say, the most overworked ones first.
     pub hosts: Vec<HostReport>,
+    /// Goals of which there is something to say, in the policy's order.
+    #[serde(default)]
+    pub goals: Vec<GoalReport>,
+}
+
+/// What there is to say of a goal.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct GoalReport {
+    /// The goal, as the policy names it.
+    pub goal: String,
+    /// What the plan brings for it.
+    pub gains: Vec<Gain>,
+    /// Why nothing is done for it, if so.
+    pub ends: Option<Reason>,
+    /// What of it was set aside, e.g. expressions without a result.
+    pub aside: Vec<Reason>,
 }
 
 /// A gate that a round goes through.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Gate {
-    /// The policy looks for overworked hosts at all.
+    /// Something is wanted at this time.
     Enabled,
     /// The facts as a whole can be believed.
     Data,
@@ -57,6 +73,8 @@ pub enum Gate {
     Sustained,
     /// Further moves may be begun.
     Limits,
+    /// Another placement is better by the goals, and worth the moves.
+    Worth,
     /// A safe way leads to where VMs are wanted. Only mentioned when some have none.
     Way,
     /// The independent checker agrees.
@@ -150,8 +168,24 @@ impl fmt::Display for Report {
                 relief.fmt(f)?;
             }
         }
+        for goal in &self.goals {
+            goal.fmt(f)?;
+        }
         if self.acting == Acting::Off {
             writeln!(f, "{}", Reason::ActingOff {})?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for GoalReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "goal `{}`:", self.goal)?;
+        for gain in &self.gains {
+            writeln!(f, "  {}: {} → {}", gain.what, gain.before, gain.after)?;
+        }
+        for reason in self.aside.iter().chain(&self.ends) {
+            writeln!(f, "  {reason}")?;
         }
         Ok(())
     }

@@ -1,50 +1,105 @@
 //! One round: from the facts to a plan, gate by gate.
 
-use ulm_model::{HostIx, HostState, Plan, Reason, Resource, Rulebook, Share, Snapshot, VmIx};
-use ulm_place::{Candidate, Ceiling, Choice, Fate, Scene, Use, relieve};
+use ulm_model::{HostIx, MilliCpu, Plan, Reason, Rulebook, Snapshot, VmIx};
+use ulm_place::{Ceiling, Scene, Use};
 use ulm_policy::Policy;
-use ulm_rules::{Initiative, State};
+use ulm_rules::{HostSet, Initiative, State};
 
 use crate::draft::empty_plan;
 use crate::figures::{self, HostFigures};
-use crate::report::{Answer, Decision, Gate, GateReport, HostReport, Relief, Report, VmReport};
+use crate::goals::Goals;
+use crate::report::{Answer, Decision, Gate, GateReport, Report};
 use crate::way::{self, Wanted};
-use crate::{Input, gates};
+use crate::{Input, gates, seek};
 
-/// So many VMs of one host are listed in a report. More would not help a person; the rest is counted.
-const LISTED_VMS: usize = 64;
+/// So many times a placement is looked for again without what no safe way leads to.
+const TRIES: usize = 3;
 
-/// Looks for overworked hosts and chooses the moves that relieve them. Same input and policy, same decision, byte for byte.
+/// Looks at what is wanted at this time, and chooses the moves that serve it. Same input and policy, same decision, byte for byte.
 pub fn decide(input: &Input, policy: &Policy) -> Decision {
     let rulebook = policy.rulebook();
-    let mut report = Report { acting: input.acting, summary: Reason::Calm {}, gates: Vec::new(), hosts: Vec::new() };
+    let goals = Goals::at(policy, input.now);
+    let mut report =
+        Report { acting: input.acting, summary: goals.calm(), gates: vec![], hosts: vec![], goals: vec![] };
+    report.goals.extend(goals.off());
 
-    // The policy looks for overworked hosts at all.
-    if report.held_at(Gate::Enabled, switched_off(policy)) {
+    // Something is wanted at all.
+    if report.held_at(Gate::Enabled, goals.nothing_wanted()) {
         return nothing(input, policy, report);
     }
     // The facts as a whole can be believed.
     if report.held_at(Gate::Data, gates::unbelievable(input, policy)) {
         return nothing(input, policy, report);
     }
-    let mut round = Round::new(input, policy, &rulebook);
-    // Some host has been overworked for long enough, and its own figures can be believed.
-    let hot = round.hot_hosts(&mut report);
-    if report.held_at(Gate::Sustained, if hot.is_empty() { vec![Reason::Calm {}] } else { vec![] }) {
-        return nothing(input, policy, report);
+    let mut no_way = Vec::new();
+    let (mut said, mut steps) = (report.clone(), Vec::new());
+    for _ in 0..TRIES {
+        said = report.clone();
+        let mut round = Round::new(input, policy, &rulebook);
+        round.no_way.clone_from(&no_way);
+        let wanted = wanted(&mut round, &goals, &mut said);
+        // A safe way leads there.
+        let (found, left_out) = way::steps_to(input, policy, &rulebook, &wanted);
+        steps = found;
+        said.leave_out(&input.snapshot, &left_out);
+        // Where there is none another placement is looked for.
+        let before = no_way.len();
+        let target = |vm: VmIx| wanted.iter().find(|one| one.vm == vm && one.package.is_some()).map(|one| (vm, one.to));
+        no_way.extend(left_out.iter().filter_map(|(vm, _)| target(*vm)));
+        if no_way.len() == before {
+            break;
+        }
     }
-    // Further moves may be begun. A host that is not looked at for this reason is named all the same.
-    let busy = round.all_busy();
-    report.held_at(Gate::Limits, busy.iter().cloned().collect());
-    // Each one is relieved, the most overworked first, as far as the limits allow.
-    let wanted: Vec<Wanted> = hot.iter().flat_map(|hot| round.relieve(hot, &mut report)).collect();
-    report.summary = summary(&wanted, &report);
-    // A safe way leads there.
-    let (steps, left_out) = way::steps_to(input, policy, &rulebook, &wanted);
-    report.leave_out(&input.snapshot, &left_out);
     let plan = Plan { steps, ..empty_plan(input, policy) };
     // The independent checker agrees.
-    checked(input, &rulebook, plan, report)
+    checked(input, &rulebook, plan, said)
+}
+
+/// The VMs that are wanted elsewhere: first what is broken is mended, then what is overworked relieved; only when neither asks for anything
+/// what could be better is made better.
+fn wanted(round: &mut Round<'_>, goals: &Goals<'_>, report: &mut Report) -> Vec<Wanted> {
+    let mut wanted = Vec::new();
+    // Rules are kept.
+    if let Some(goal) = goals.rules {
+        wanted = seek::mend(round, goal).wanted;
+        for one in &wanted {
+            let demand = round.demand(one.vm).unwrap_or_default();
+            round.scene.begin(one.vm, one.to, demand);
+        }
+        if let Some(first) = wanted.first() {
+            report.summary = first.because.clone();
+        }
+    }
+    // Some host has been overworked for long enough, and its own figures can be believed.
+    let hot = if goals.relieve.is_some() { round.hot_hosts(report) } else { Vec::new() };
+    if goals.relieve.is_some() {
+        let calm = || if wanted.is_empty() { vec![Reason::Calm {}] } else { vec![] };
+        report.held_at(Gate::Sustained, if hot.is_empty() { calm() } else { vec![] });
+    }
+    // Further moves may be begun. A host that is not looked at for this reason is named all the same.
+    let improves = wanted.is_empty() && !goals.others.is_empty();
+    let busy = round.all_busy();
+    if !hot.is_empty() || improves {
+        report.held_at(Gate::Limits, busy.iter().cloned().collect());
+    }
+    // Each one is relieved, the most overworked first, as far as the limits allow.
+    for (hot, goal) in hot.iter().filter_map(|hot| Some((hot, goals.relieve?))) {
+        wanted.extend(round.relieve(goal, hot, report));
+    }
+    if !hot.is_empty() || !wanted.is_empty() {
+        report.summary = summary(&wanted, report);
+    }
+    if wanted.is_empty() && hot.is_empty() && improves && busy.is_none() {
+        // Something is better elsewhere, and worth the moves.
+        let findings = seek::improve(round, &goals.others, goals.rules);
+        report.goals.extend(findings.goals);
+        report.held_at(Gate::Worth, findings.held.into_iter().collect());
+        wanted = findings.wanted;
+        if let Some(first) = wanted.first() {
+            report.summary = first.because.clone();
+        }
+    }
+    wanted
 }
 
 impl Report {
@@ -76,31 +131,23 @@ impl Report {
     }
 }
 
-/// An overworked host.
-struct Hot {
-    host: HostIx,
-    /// The hot resources, the one that is most above its threshold first.
-    resources: Vec<(Resource, Share)>,
-    /// How far the worst of them is above its threshold, in ten-thousandths of the threshold.
-    excess: u64,
-    /// Where it stands in the report.
-    place: usize,
-}
-
 /// What a round works on.
 pub(crate) struct Round<'i> {
-    input: &'i Input,
-    policy: &'i Policy,
+    pub input: &'i Input,
+    pub policy: &'i Policy,
+    pub rulebook: &'i Rulebook,
     pub scene: Scene<'i>,
-    figures: Vec<Option<HostFigures>>,
-    residents: Vec<Vec<VmIx>>,
+    pub figures: Vec<Option<HostFigures>>,
+    pub residents: Vec<Vec<VmIx>>,
+    /// Moves that no safe way was found for in this round: they are not wanted again.
+    pub no_way: Vec<(VmIx, HostIx)>,
 }
 
 impl<'i> Round<'i> {
     /// Sets the scene: promises, projected use with all that is in flight, and which hosts are no targets just now.
     pub fn new(input: &'i Input, policy: &'i Policy, rulebook: &'i Rulebook) -> Self {
         let snapshot = &input.snapshot;
-        let state = State::new(snapshot, rulebook);
+        let state = State::at(snapshot, rulebook, input.moment());
         let (mut figures, mut uses, mut barred) = (Vec::new(), Vec::new(), Vec::new());
         for host in &snapshot.hosts {
             let seen = gates::seen(input, policy, host);
@@ -117,7 +164,7 @@ impl<'i> Round<'i> {
             let demand = figures::of_vm(vm, policy, input.now).unwrap_or_else(|_| figures::at_most(vm));
             scene.expect(flight.from, flight.to, demand);
         }
-        Round { input, policy, scene, figures, residents: snapshot.by_host() }
+        Round { input, policy, rulebook, scene, figures, residents: snapshot.by_host(), no_way: Vec::new() }
     }
 
     /// The limit on moves at once in all, if it is reached.
@@ -131,167 +178,32 @@ impl<'i> Round<'i> {
         figures::of_vm(self.input.snapshot.vm(vm), self.policy, self.input.now)
     }
 
-    /// The hosts that have been overworked for long enough, the worst one first. Reports those, the ones that are above a threshold but
-    /// not for long enough, and the ones whose figures cannot be believed.
-    fn hot_hosts(&self, report: &mut Report) -> Vec<Hot> {
-        let mut hot = Vec::new();
-        let mut others = Vec::new();
-        for (ix, host) in self.input.snapshot.hosts_ix() {
-            let mut findings = Vec::new();
-            match &self.figures[ix.at()] {
-                _ if host.state != HostState::Maintenance && host.state != HostState::Up => {
-                    findings.extend(self.scene.state.gives_nothing(ix, Initiative::Automatic));
-                }
-                _ if self.scene.state.doubts().of_host(&host.name).is_some() => {
-                    findings.extend(self.scene.state.gives_nothing(ix, Initiative::Automatic));
-                }
-                None => findings.extend(self.scene.barred(ix).cloned()),
-                Some(figures) => {
-                    let found = self.judge(ix, figures, &mut findings);
-                    if let Some(found) = found {
-                        hot.push((found, HostReport { host: host.name.clone(), findings, relief: Vec::new() }));
-                        continue;
-                    }
-                }
-            }
-            if !findings.is_empty() {
-                others.push(HostReport { host: host.name.clone(), findings, relief: Vec::new() });
-            }
-        }
-        hot.sort_by_key(|(found, _)| (std::cmp::Reverse(found.excess), found.host));
-        let mut found = Vec::new();
-        for (place, (mut one, its_report)) in hot.into_iter().enumerate() {
-            one.place = place;
-            found.push(one);
-            report.hosts.push(its_report);
-        }
-        report.hosts.extend(others);
-        found
+    /// The CPU that is reckoned with for a VM that uses `mean` now: what is forecast for the next hour, if that is more.
+    pub fn outlook(&self, vm: VmIx, mean: MilliCpu) -> MilliCpu {
+        self.input.outlook(vm).and_then(|outlook| outlook.hours.first()).map_or(mean, |next| mean.max(*next))
     }
 
-    /// Whether the host is overworked; adds what there is to say.
-    fn judge(&self, ix: HostIx, figures: &HostFigures, findings: &mut Vec<Reason>) -> Option<Hot> {
-        let host = self.input.snapshot.host(ix);
-        let hotspot = &self.policy.hotspot;
-        let settling = gates::settling(self.input, self.policy, &host.name);
-        let mut resources = Vec::new();
-        for (resource, threshold) in [(Resource::Cpu, hotspot.cpu), (Resource::Memory, hotspot.memory)] {
-            let (mean, above, of) = figures.of(resource, host);
-            let now_above = match resource {
-                Resource::Cpu => host.cpu_use.value().is_some_and(|used| used.share_of(host.cpu) > threshold),
-                Resource::Memory => host.memory_use.value().is_some_and(|used| used.share_of(host.memory) > threshold),
-            };
-            if figures.holds(resource) {
-                findings.push(Reason::HostOverworked { host: host.name.clone(), resource, mean, threshold, above, of });
-                let high = figures.high_share(resource, host);
-                resources.push((u64::from(high.0) * 10_000 / u64::from(threshold.0.max(1)), resource, threshold));
-            } else if now_above {
-                let needed = hotspot.above;
-                findings.push(Reason::NotSustained { host: host.name.clone(), resource, above, needed, of });
-            }
-        }
-        resources.sort_by_key(|(excess, resource, _)| (std::cmp::Reverse(*excess), *resource));
-        if resources.is_empty() {
-            return None;
-        }
-        // It is overworked, but nothing may be done about it just now.
-        if let Some(held) = settling.or_else(|| self.scene.state.gives_nothing(ix, Initiative::Automatic)) {
-            findings.push(held);
-            return None;
-        }
-        let excess = resources[0].0;
-        let resources = resources.into_iter().map(|(_, resource, threshold)| (resource, threshold)).collect();
-        Some(Hot { host: ix, resources, excess, place: 0 })
+    /// Whether the host takes VMs just now: nothing closes it, and its figures can be believed.
+    pub fn is_open(&self, host: HostIx) -> bool {
+        self.scene.state.closed(host, Initiative::Automatic).is_none() && self.scene.barred(host).is_none()
     }
 
-    /// Chooses moves for one overworked host, and reports what came of it.
-    fn relieve(&mut self, hot: &Hot, report: &mut Report) -> Vec<Wanted> {
-        let because = report.hosts[hot.place].findings[0].clone();
-        let mut wanted = Vec::new();
-        for (resource, threshold) in &hot.resources {
-            self.look_while_high(hot.host, *resource);
-            let under_way = self.departures(hot.host);
-            let before = self.scene.after_departures(hot.host, *resource, Use::default());
-            let place = &mut report.hosts[hot.place];
-            if under_way > 0 && before <= *threshold {
-                let ends = Reason::ReliefUnderWay { host: place.host.clone(), moves: under_way };
-                place.relief.push(Relief {
-                    resource: *resource,
-                    after: before,
-                    vms: vec![],
-                    more_vms: 0,
-                    ends: Some(ends),
-                });
-                continue;
-            }
-            let candidates = self.candidates(hot.host);
-            let all = candidates.len() as u32;
-            let found = relieve(&mut self.scene, hot.host, *resource, *threshold, candidates);
-            let relieved = found.after <= *threshold;
-            let stuck =
-                Reason::Stuck { host: place.host.clone(), vms: all, hosts: self.input.snapshot.hosts.len() as u32 - 1 };
-            let ends = match (&found.stopped, relieved) {
-                (_, true) => None,
-                (Some(limit), false) => Some(limit.clone()),
-                (None, false) if found.choices.is_empty() => Some(stuck),
-                (None, false) => None,
-            };
-            let snapshot = &self.input.snapshot;
-            let vms: Vec<VmReport> =
-                found.tried.iter().take(LISTED_VMS).map(|tried| vm_report(snapshot, tried)).collect();
-            let more_vms = all - vms.len() as u32;
-            place.relief.push(Relief { resource: *resource, after: found.after, vms, more_vms, ends });
-            let because = || because.clone();
-            wanted.extend(found.choices.iter().map(|&Choice { vm, to }| Wanted { vm, to, because: because() }));
-        }
-        wanted
+    /// Whether the policy may move the VM just now: neither a rule nor its own past nor its host holds it.
+    pub fn is_free(&self, vm: VmIx) -> bool {
+        let one = self.input.snapshot.vm(vm);
+        self.scene.barred(one.host).is_none()
+            && gates::vm_rests(self.input, self.policy, one.id).is_empty()
+            && self.scene.state.vm_stays(vm, Initiative::Automatic).is_empty()
     }
 
-    /// From here on the source counts with what it uses while it is high: that is what is to be relieved.
-    fn look_while_high(&mut self, host: HostIx, resource: Resource) {
-        let Some(figures) = &self.figures[host.at()] else { return };
-        let (mean, used) = (figures.mean(), &mut self.scene.uses[host.at()]);
-        let high = figures.while_high(resource, mean);
-        used.cpu += high.cpu.saturating_sub(mean.cpu);
-        used.memory += high.memory.saturating_sub(mean.memory);
+    /// The hosts that the VM may be moved to, whatever their load.
+    pub fn reach(&mut self, vm: VmIx) -> HostSet {
+        let mut hosts = self.scene.state.profile(vm, Initiative::Automatic).allowed;
+        let left = gates::left_lately(self.input, self.policy, self.input.snapshot.vm(vm).id);
+        left.into_iter().for_each(|(host, _)| hosts.remove(host));
+        self.no_way.iter().filter(|(of, _)| *of == vm).for_each(|(_, host)| hosts.remove(*host));
+        hosts
     }
-
-    fn departures(&self, host: HostIx) -> u32 {
-        self.input.snapshot.in_flight.iter().filter(|flight| flight.from == host).count() as u32
-    }
-
-    /// The host's VMs, with what holds each back whatever the target.
-    fn candidates(&self, host: HostIx) -> Vec<Candidate> {
-        self.residents[host.at()].iter().map(|vm| self.candidate(*vm)).collect()
-    }
-
-    fn candidate(&self, ix: VmIx) -> Candidate {
-        let vm = self.input.snapshot.vm(ix);
-        let demand = self.demand(ix);
-        let mut held: Vec<Reason> = demand.as_ref().err().cloned().into_iter().collect();
-        held.extend(gates::vm_rests(self.input, self.policy, vm.id));
-        let failed_on = self.input.past.vms.get(&vm.id).map(|past| &past.failed_on);
-        let failed_on =
-            failed_on.into_iter().flatten().filter_map(|name| self.input.snapshot.find_host(name)).collect();
-        let left_lately = gates::left_lately(self.input, self.policy, vm.id);
-        Candidate { vm: ix, demand: demand.unwrap_or_default(), held, failed_on, left_lately }
-    }
-}
-
-fn vm_report(snapshot: &Snapshot, tried: &ulm_place::Tried) -> VmReport {
-    let vm = snapshot.vm(tried.vm);
-    let answer = match &tried.fate {
-        Fate::Goes(to) => Answer::Goes(snapshot.host(*to).name.clone()),
-        Fate::Stays(reasons) => Answer::Stays(reasons.clone()),
-        Fate::Nowhere(counts) => {
-            Answer::Nowhere(counts.iter().map(|count| (count.hosts, count.example.clone())).collect())
-        }
-    };
-    VmReport { vm: vm.id, name: vm.name.clone(), cpu: tried.demand.cpu, memory: tried.demand.memory, answer }
-}
-
-fn switched_off(policy: &Policy) -> Vec<Reason> {
-    if policy.hotspot.enabled { vec![] } else { vec![Reason::PolicyOff {}] }
 }
 
 /// The one reason that tells most: why the first move is made, or else the most telling reason why a hot host stays hot.

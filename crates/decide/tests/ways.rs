@@ -12,10 +12,10 @@ use ulm_model::*;
 
 /// Where VMs are wanted, by names; the reason tells who.
 fn wanted(cluster: &Cluster, targets: &[(&str, &str)]) -> Vec<Wanted> {
-    let one = |(vm, to): &(&str, &str)| Wanted {
-        vm: cluster.snapshot.vms_ix().find(|(_, one)| one.name == *vm).unwrap().0,
-        to: cluster.snapshot.find_host(&(*to).into()).unwrap(),
-        because: Reason::Asked { by: format!("{vm}'s test") },
+    let one = |(vm, to): &(&str, &str)| {
+        let ix = cluster.snapshot.vms_ix().find(|(_, one)| one.name == *vm).unwrap().0;
+        let to = cluster.snapshot.find_host(&(*to).into()).unwrap();
+        Wanted::new(ix, to, Reason::Asked { by: format!("{vm}'s test") })
     };
     targets.iter().map(one).collect()
 }
@@ -237,7 +237,7 @@ proptest! {
             .map(|i| {
                 let anywhere = HostIx(u32::from(targets[i].1) % snapshot.hosts.len() as u32);
                 let to = if targets[i].1 == 0 { anywhere } else { snapshot.vm(vm(i + 1)).host };
-                Wanted { vm: vm(i), to, because: Reason::Calm {} }
+                Wanted::new(vm(i), to, Reason::Calm {})
             })
             .collect();
         let way = way(&cluster.input(), &cluster.policy, &wanted);

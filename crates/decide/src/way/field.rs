@@ -57,7 +57,7 @@ struct Mover {
 
 impl<'i> Ground<'i> {
     pub fn new(input: &'i Input, policy: &'i Policy, rulebook: &'i Rulebook) -> Self {
-        Ground { input, policy, state: State::new(&input.snapshot, rulebook) }
+        Ground { input, policy, state: State::at(&input.snapshot, rulebook, input.moment()) }
     }
 
     /// Why no VM is brought to the host at present, if so: what closes it, what makes its figures doubtful, and that it has too much

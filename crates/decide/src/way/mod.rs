@@ -23,7 +23,7 @@ mod steps;
 mod why;
 
 use ulm_check::{Grounds, Sane, check};
-use ulm_model::{Answer, HostIx, Plan, Reason, Rulebook, Step, VmIx};
+use ulm_model::{Answer, Expected, HostIx, Plan, Reason, Rulebook, Step, VmIx};
 use ulm_path::{Alone, Budget, ByBytes, path};
 use ulm_policy::Policy;
 use ulm_rules::Initiative;
@@ -43,6 +43,17 @@ pub struct Wanted {
     pub to: HostIx,
     /// Why.
     pub because: Reason,
+    /// What the move is expected to take and to bring, if that was forecast.
+    pub expected: Option<Expected>,
+    /// VMs of one package are wanted together or not at all; `None`: it is wanted by itself.
+    pub package: Option<u32>,
+}
+
+impl Wanted {
+    /// One that is wanted by itself, without a forecast.
+    pub fn new(vm: VmIx, to: HostIx, because: Reason) -> Self {
+        Wanted { vm, to, because, expected: None, package: None }
+    }
 }
 
 /// What came of it.
@@ -122,9 +133,19 @@ pub(crate) fn steps_to(
             Err(no) => {
                 dear += u32::from(no.dear);
                 let without = if dear < DEAR { no.without..no.without + 1 } else { 0..asked.len() };
-                for one in asked.drain(without) {
-                    left_out.push((one.vm, no.reason(&ground, one)));
-                }
+                let packages: Vec<Option<u32>> = asked[without.clone()].iter().map(|one| one.package).collect();
+                let goes = |place: usize, one: &Wanted| {
+                    without.contains(&place) || (one.package.is_some() && packages.contains(&one.package))
+                };
+                let mut place = 0;
+                asked.retain(|one| {
+                    let goes = goes(place, one);
+                    place += 1;
+                    if goes {
+                        left_out.push((one.vm, no.reason(&ground, one)));
+                    }
+                    !goes
+                });
             }
         }
     }

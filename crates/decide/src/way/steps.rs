@@ -1,6 +1,6 @@
 //! A route as the steps of a plan, each with its reason.
 
-use ulm_model::{Reason, Route, RouteAction, Snapshot, Step, StepId};
+use ulm_model::{Expected, Reason, Route, RouteAction, Snapshot, Step, StepId};
 use ulm_place::Choice;
 
 use super::Wanted;
@@ -37,7 +37,7 @@ pub(super) fn of(route: &Route, field: &Field, asked: &[&Wanted], snapshot: &Sna
         ),
         after: route.steps[i].after.iter().map(|earlier| StepId(*earlier)).collect(),
         because: because(i, &hops, route, field, asked, snapshot),
-        expected: None,
+        expected: expected(i, &hops, asked),
     };
     hops.iter().enumerate().map(step).collect()
 }
@@ -58,4 +58,10 @@ fn because(i: usize, hops: &[Hop], route: &Route, field: &Field, asked: &[&Wante
         }
         _ => wanted.unwrap_or_else(|| Reason::GoesBack { host: host(field.task.vms[hop.vm as usize].to) }),
     }
+}
+
+/// What was forecast for the wanted VM, on the move that brings it there.
+fn expected(i: usize, hops: &[Hop], asked: &[&Wanted]) -> Option<Expected> {
+    let is_last = hops[i + 1..].iter().all(|other| other.vm != hops[i].vm);
+    asked.get(hops[i].vm as usize).filter(|_| is_last)?.expected.clone()
 }

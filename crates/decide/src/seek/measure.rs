@@ -1,0 +1,144 @@
+//! What a placement is worth in physical units: what people see of a goal before and after.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use ulm_model::{Gain, HostIx, Share, label};
+use ulm_policy::{Goal, GoalKind, Spread};
+use ulm_rules::select::selects_host;
+
+use super::question::{CPU, DISK, HELD, NETWORK, PROMISED, Question, USED, VCPUS, WISHED};
+use super::{relations, terms};
+use crate::round::Round;
+
+/// What the goal shows for one placement and for another one, as far as it changes.
+pub(crate) fn gains(q: &Question, round: &Round<'_>, goal: &Goal, before: &[u32], after: &[u32]) -> Vec<Gain> {
+    let gain = |what: String, before: String, after: String| Gain { goal: goal.name.clone(), what, before, after };
+    let snapshot = &round.input.snapshot;
+    let both = |what: String, of: &dyn Fn(&[u32]) -> String| gain(what, of(before), of(after));
+    let all = match &goal.kind {
+        GoalKind::Rules | GoalKind::Relieve => Vec::new(),
+        GoalKind::Even(spread) | GoalKind::Headroom(spread) => {
+            return load_gains(q, round, goal, spread, before, after);
+        }
+        GoalKind::Defragment(defragment) => {
+            let awake = |at: &[u32]| carrying(q, at).into_iter().filter(|host| in_goal(round, goal, *host)).count();
+            let watts = |at: &[u32]| -> u64 {
+                let hosts = carrying(q, at).into_iter().filter(|host| in_goal(round, goal, *host));
+                hosts.map(|host| u64::from(terms::watts(snapshot.host(host), defragment.watts))).sum()
+            };
+            vec![
+                both("hosts that carry VMs".into(), &|at| awake(at).to_string()),
+                both("power of hosts that carry VMs".into(), &|at| format!("{} W", watts(at))),
+            ]
+        }
+        GoalKind::Evacuate => {
+            let left =
+                |at: &[u32]| at.iter().filter(|host| selects_host(&goal.hosts, snapshot.host(HostIx(**host)))).count();
+            vec![both("VMs on hosts to be emptied".into(), &|at| left(at).to_string())]
+        }
+        GoalKind::MakeRoom(shape) => {
+            let rooms = |at: &[u32]| rooms(q, round, goal, shape, at).to_string();
+            vec![both(format!("places for a VM of {} vCPUs and {}", shape.vcpus, shape.memory), &rooms)]
+        }
+        GoalKind::Colocate { label: key, level } => {
+            let domains = relations::domains(snapshot, level);
+            let spread = |at: &[u32]| {
+                let mut groups: BTreeMap<&str, BTreeSet<u32>> = BTreeMap::new();
+                for (vm, host) in q.vms.iter().zip(at) {
+                    if let Some(value) = label(&snapshot.vm(*vm).tags, key) {
+                        groups.entry(value).or_default().insert(domains[*host as usize]);
+                    }
+                }
+                groups.values().map(|domains| domains.len() - 1).sum::<usize>().to_string()
+            };
+            vec![both(format!("places too many that VMs of one {key} are spread over"), &spread)]
+        }
+        GoalKind::Custom(_) => Vec::new(),
+    };
+    all.into_iter().filter(|gain| gain.before != gain.after).collect()
+}
+
+/// The fullest of the hosts whose load changes, for each resource that is spread.
+fn load_gains(
+    q: &Question,
+    round: &Round<'_>,
+    goal: &Goal,
+    spread: &Spread,
+    before: &[u32],
+    after: &[u32],
+) -> Vec<Gain> {
+    let touched = touched(before, after);
+    let mut gains = Vec::new();
+    for (resource, _) in terms::spread_of(spread).into_iter().filter(|(_, weight)| *weight > 0) {
+        let (was, is) = (loads(q, before, resource), loads(q, after, resource));
+        let wholes = terms::wholes(q, &round.input.snapshot, goal, resource);
+        let part = |load: &[i64], host: HostIx| share(load[host.at()], wholes[host.at()]);
+        let fullest = touched.iter().copied().filter(|host| wholes[host.at()] > 0).max_by_key(|host| part(&was, *host));
+        let Some(fullest) = fullest else { continue };
+        let name = &round.input.snapshot.host(fullest).name;
+        let (before, after) = (part(&was, fullest), part(&is, fullest));
+        if after < before {
+            let what = format!("{} on {name}", named(resource));
+            let (before, after) = (before.to_string(), after.to_string());
+            gains.push(Gain { goal: goal.name.clone(), what, before, after });
+        }
+    }
+    gains
+}
+
+/// The hosts whose VMs are not the same in both.
+pub(crate) fn touched(before: &[u32], after: &[u32]) -> BTreeSet<HostIx> {
+    let moved = before.iter().zip(after).filter(|(before, after)| before != after);
+    moved.flat_map(|(before, after)| [HostIx(*before), HostIx(*after)]).collect()
+}
+
+/// What each host has to bear of the resource.
+pub(crate) fn loads(q: &Question, at: &[u32], resource: usize) -> Vec<i64> {
+    let mut loads: Vec<i64> = q.problem.hosts.iter().map(|host| host.base[resource]).collect();
+    for (vm, host) in q.problem.vms.iter().zip(at) {
+        loads[*host as usize] = loads[*host as usize].saturating_add(vm.size[resource]);
+    }
+    loads
+}
+
+/// The hosts that carry a VM.
+pub(crate) fn carrying(q: &Question, at: &[u32]) -> BTreeSet<HostIx> {
+    let busy = q.problem.hosts.iter().enumerate().filter(|(_, host)| host.busy).map(|(i, _)| HostIx(i as u32));
+    at.iter().map(|host| HostIx(*host)).chain(busy).collect()
+}
+
+fn in_goal(round: &Round<'_>, goal: &Goal, host: HostIx) -> bool {
+    terms::concerns(goal, round.input.snapshot.host(host))
+}
+
+fn rooms(q: &Question, round: &Round<'_>, goal: &Goal, shape: &ulm_policy::Shape, at: &[u32]) -> i64 {
+    let memory = super::question::whole_number(shape.memory.0);
+    let asks = [(PROMISED, memory), (VCPUS, i64::from(shape.vcpus)), (HELD, memory)];
+    let free = asks.map(|(resource, ask)| (resource, ask, loads(q, at, resource)));
+    let on = |host: usize| {
+        let fits = |(resource, ask, loads): &(usize, i64, Vec<i64>)| match *ask {
+            0 => i64::MAX,
+            ask => (q.problem.hosts[host].capacity[*resource] - loads[host]).max(0) / ask,
+        };
+        free.iter().map(fits).min().unwrap_or(0)
+    };
+    let open = (0..q.problem.hosts.len()).filter(|host| q.problem.hosts[*host].takes);
+    let most = i64::from(shape.count.unwrap_or(u32::MAX));
+    open.filter(|host| in_goal(round, goal, HostIx(*host as u32))).map(on).sum::<i64>().min(most)
+}
+
+/// The part of the whole.
+pub(crate) fn share(load: i64, whole: i64) -> Share {
+    Share::ratio(u64::try_from(load).unwrap_or(0), u64::try_from(whole).unwrap_or(0))
+}
+
+fn named(resource: usize) -> &'static str {
+    match resource {
+        CPU => "CPU in use",
+        USED => "memory in use",
+        DISK => "disk traffic, of the busiest host's,",
+        NETWORK => "network traffic, of the busiest host's,",
+        WISHED => "CPU wanted",
+        _ => "load",
+    }
+}

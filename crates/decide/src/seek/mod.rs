@@ -1,0 +1,259 @@
+//! Which placement is better by the rules and goals of the policy: the question is put in numbers, [`ulm_place::search`] answers it, and
+//! the answer is translated back into VMs that are wanted elsewhere, each with the reason, the gain and the payback.
+//!
+//! Properties:
+//! (A) nothing is wanted that the rules forbid, nor of VMs that rest or whose figures cannot be believed;
+//! (B) what is wanted comes in packages that bring what they promise only as a whole; the first few are sound by themselves;
+//! (C) a package is wanted only if it is worth it ([`crate::worth`]); mending a broken rule and what somebody asked for outright (emptying,
+//!     making room) always is;
+//! (D) a calm cluster stays as it is.
+//!
+//! Method: one question for all goals that are on, in three parts: who may go where ([`question`]), what companions ask of each other
+//! ([`relations`]), what goals want ([`terms`]). What comes out is read back in physical units ([`measure`]).
+
+pub(crate) mod measure;
+pub(crate) mod question;
+pub(crate) mod relations;
+pub(crate) mod terms;
+
+use ulm_model::{Expected, Gain, HostIx, Reason, Resource, Share, VmIx};
+use ulm_place::{Curve, Effort, Found, Package, PlaceMove, Points, cost, search};
+use ulm_policy::{Goal, GoalKind};
+
+use crate::report::GoalReport;
+use crate::round::Round;
+use crate::way::Wanted;
+use crate::worth::Bargain;
+use question::{CPU, Question, USED};
+
+/// Placements that are weighed in one round: some hundred milliseconds.
+const EVALUATIONS: u64 = 4_000_000;
+
+/// So many times the limit on moves at once are wanted in one round, and one package in any case. The rest is looked at again with
+/// newer facts.
+const ROUNDS_OF_MOVES: u32 = 4;
+
+/// What was found.
+#[derive(Default)]
+pub(crate) struct Findings {
+    /// VMs that are wanted elsewhere, package by package.
+    pub wanted: Vec<Wanted>,
+    /// For each goal that was looked at what there is to say.
+    pub goals: Vec<GoalReport>,
+    /// Why nothing is wanted, if so.
+    pub held: Option<Reason>,
+}
+
+/// Mends what is broken of the rules about companions and places, and keeps soft ones as far as that goes.
+pub(crate) fn mend(round: &mut Round<'_>, goal: &Goal) -> Findings {
+    let rulebook = round.rulebook;
+    if !rulebook.rules.iter().any(relations::costs) {
+        return Findings::default();
+    }
+    let mut question = ask(round, &[goal]);
+    relations::add(&mut question, &round.scene.state, Some(goal.weight));
+    question.price_moves(question::move_price(round.policy, u64::from(goal.weight)));
+    let home = question.home();
+    let now = cost(&question.problem, &home);
+    if now.total() == 0 {
+        return Findings::default();
+    }
+    let found = search(&question.problem, &effort(round));
+    let members = relations::members(&round.scene.state);
+    let reason = |one: &PlaceMove| {
+        let vm = question.vms[one.vm as usize];
+        let (rule, what) = relations::broken(&round.scene.state, &members, vm)?;
+        Some(Reason::RuleBroken { rule, what })
+    };
+    let mut findings = Findings::default();
+    let mut at = home;
+    for (number, package) in found.packages.iter().enumerate() {
+        if !room_for(round, &findings, package) {
+            break;
+        }
+        let before = at.clone();
+        apply(&mut at, &package.moves);
+        let bargain = Bargain { question: &question, round, before: &before, after: &at, moves: &package.moves };
+        let why = package
+            .moves
+            .iter()
+            .find_map(reason)
+            .unwrap_or(Reason::ForGoal { goal: goal.name.clone(), what: "a rule is kept better".into() });
+        for one in &package.moves {
+            let because = reason(one).unwrap_or_else(|| why.clone());
+            findings.wanted.push(wanted(&bargain, one, number, because, Vec::new(), &[]));
+        }
+    }
+    findings
+}
+
+/// Relieves a host on which no single move helps by exchanges and by making room; nothing if that does not relieve it.
+pub(crate) fn exchange(
+    round: &mut Round<'_>,
+    host: HostIx,
+    (resource, threshold): (Resource, Share),
+    because: &Reason,
+) -> Vec<Wanted> {
+    const DEAR: Points = 1 << 34;
+    let mut question = ask(round, &[]);
+    relations::add(&mut question, &round.scene.state, None);
+    let (number, whole) = match resource {
+        Resource::Cpu => (CPU, round.input.snapshot.host(host).cpu.0),
+        Resource::Memory => (USED, round.input.snapshot.host(host).memory.0),
+    };
+    let whole = question::whole_number(whole);
+    let mut wholes = vec![0; question.problem.hosts.len()];
+    wholes[host.at()] = whole;
+    question.problem.curves.push(Curve { resource: number, whole: wholes, floor: threshold.0, power: 1, weight: DEAR });
+    question.price_moves(DEAR / 10_000);
+    let found = search(&question.problem, &effort(round));
+    let (home, mut end) = (question.home(), question.home());
+    found.packages.iter().for_each(|package| apply(&mut end, &package.moves));
+    if measure::share(measure::loads(&question, &end, number)[host.at()], whole) > threshold {
+        return Vec::new();
+    }
+    let mut all = Vec::new();
+    for (number, package) in found.packages.iter().enumerate() {
+        let bargain = Bargain { question: &question, round, before: &home, after: &end, moves: &package.moves };
+        let of = |one: &PlaceMove| wanted(&bargain, one, number, because.clone(), Vec::new(), &[]);
+        all.extend(package.moves.iter().map(of));
+    }
+    all
+}
+
+/// Looks for a placement that is better by these goals together.
+pub(crate) fn improve(round: &mut Round<'_>, goals: &[&Goal], rules: Option<&Goal>) -> Findings {
+    let (question, aside) = of_goals(round, goals, rules);
+    let found = search(&question.problem, &effort(round));
+    let mut findings = Findings::default();
+    let gain = gained(&found);
+    let needed = round.policy.worth.gain;
+    let asked = goals.iter().any(|goal| is_asked_for(goal));
+    let enough = asked || gain >= needed;
+    findings.held = match found.packages.is_empty() {
+        true => Some(Reason::NothingBetter {}),
+        false if !enough => Some(Reason::GainTooSmall { gain, needed }),
+        false => None,
+    };
+    let (home, mut at) = (question.home(), question.home());
+    for (number, package) in found.packages.iter().enumerate().take_while(|_| enough) {
+        if !room_for(round, &findings, package) {
+            break;
+        }
+        let before = at.clone();
+        apply(&mut at, &package.moves);
+        let bargain = Bargain { question: &question, round, before: &before, after: &at, moves: &package.moves };
+        let gains: Vec<Gain> =
+            goals.iter().flat_map(|goal| measure::gains(&question, round, goal, &before, &at)).collect();
+        let for_asked = gains.iter().any(|gain| goals.iter().any(|goal| is_asked_for(goal) && goal.name == gain.goal));
+        if let Some(reason) = bargain.refused(goals).filter(|_| !for_asked) {
+            // The best prefix: what comes after it gains less for each move.
+            at = before;
+            findings.held.get_or_insert(reason);
+            break;
+        }
+        let because = because(goals, &gains);
+        let of = |one: &PlaceMove| wanted(&bargain, one, number, because.clone(), gains.clone(), goals);
+        findings.wanted.extend(package.moves.iter().map(of));
+    }
+    if !findings.wanted.is_empty() {
+        findings.held = None;
+    }
+    findings.goals = goals
+        .iter()
+        .map(|goal| GoalReport {
+            goal: goal.name.clone(),
+            gains: measure::gains(&question, round, goal, &home, &at),
+            ends: findings.held.clone(),
+            aside: aside.iter().filter(|(of, _)| *of == goal.name).map(|(_, reason)| reason.clone()).collect(),
+        })
+        .collect();
+    findings
+}
+
+/// The question that these goals put, with all that costs, and what of goals had to be set aside.
+pub(crate) fn of_goals(
+    round: &mut Round<'_>,
+    goals: &[&Goal],
+    rules: Option<&Goal>,
+) -> (Question, Vec<(String, Reason)>) {
+    let mut question = ask(round, goals);
+    let weight = rules.map(|goal| goal.weight);
+    relations::add(&mut question, &round.scene.state, weight);
+    let mut aside = Vec::new();
+    for goal in goals {
+        aside.extend(terms::add(&mut question, round, goal).into_iter().map(|reason| (goal.name.clone(), reason)));
+    }
+    let weights = goals.iter().map(|goal| u64::from(goal.weight)).sum();
+    question.price_moves(question::move_price(round.policy, weights));
+    (question, aside)
+}
+
+/// The question without what goals want. VMs that no goal is about stay.
+fn ask(round: &mut Round<'_>, goals: &[&Goal]) -> Question {
+    let snapshot = &round.input.snapshot;
+    let all = goals.is_empty() || goals.iter().any(|goal| goal.vms.is_empty());
+    let selected = |vm: VmIx| goals.iter().any(|goal| ulm_rules::select::selects_vm(&goal.vms, snapshot.vm(vm)));
+    Question::of(round, &|vm| all || selected(vm))
+}
+
+/// Whether somebody wants this outright, whatever it costs.
+fn is_asked_for(goal: &Goal) -> bool {
+    matches!(goal.kind, GoalKind::Evacuate | GoalKind::MakeRoom(_))
+}
+
+fn effort(round: &Round<'_>) -> Effort {
+    Effort { evaluations: EVALUATIONS, moves: u32::try_from(round.input.snapshot.vms.len()).unwrap_or(u32::MAX) }
+}
+
+/// What is gained, as a part of what the present placement costs.
+pub(crate) fn gained(found: &Found) -> Share {
+    let gain = u64::try_from(found.before.saturating_sub(found.after)).unwrap_or(0);
+    if gain == 0 { Share::ZERO } else { Share::ratio(gain, u64::try_from(found.before).unwrap_or(0)) }
+}
+
+fn room_for(round: &Round<'_>, findings: &Findings, package: &Package) -> bool {
+    let most = round.policy.limits.moves.saturating_mul(ROUNDS_OF_MOVES) as usize;
+    findings.wanted.is_empty() || findings.wanted.len() + package.moves.len() <= most
+}
+
+fn apply(at: &mut [u32], moves: &[PlaceMove]) {
+    for one in moves {
+        at[one.vm as usize] = one.to;
+    }
+}
+
+/// The first gain speaks, with its goal.
+fn because(goals: &[&Goal], gains: &[Gain]) -> Reason {
+    match gains.first() {
+        Some(gain) => Reason::ForGoal {
+            goal: gain.goal.clone(),
+            what: format!("{} {} → {}", gain.what, gain.before, gain.after),
+        },
+        None => {
+            let goal = goals.first().map_or_else(String::new, |goal| goal.name.clone());
+            Reason::ForGoal { goal, what: "the goals together cost less".into() }
+        }
+    }
+}
+
+fn wanted(
+    bargain: &Bargain<'_, '_>,
+    one: &PlaceMove,
+    package: usize,
+    because: Reason,
+    gains: Vec<Gain>,
+    goals: &[&Goal],
+) -> Wanted {
+    let (vm, taking) = bargain.taking(one);
+    let payback = bargain.payback(goals);
+    let expected = Expected {
+        duration: taking.duration,
+        downtime: taking.downtime,
+        bytes: taking.bytes,
+        gains,
+        payback,
+        lasts: payback.map(|_| bargain.lasts(goals)),
+    };
+    Wanted { vm, to: HostIx(one.to), because, expected: Some(expected), package: Some(package as u32) }
+}

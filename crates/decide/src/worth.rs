@@ -1,0 +1,210 @@
+//! Whether moves are worth it: what they cost, what they bring for each second, and for how long.
+//!
+//! Properties:
+//! (A) costs and gains of one kind are in one physical unit, so that a payback is a time: CPU seconds for spreading, joules for power;
+//! (B) a move pays back within a part of the time that its gain is forecast to last, or it is not made;
+//! (C) what a goal wants without a rate of its own (emptying, room, nearness, expressions) has no payback: there the least gain decides.
+//!
+//! Method: the cost of a move is its forecast duration times the CPU that it takes on both hosts, and the guest's CPUs for the time that
+//! it stands still. The gain of spreading is the fall of the *pressure*: the CPUs of a host times the square of the part by which it is
+//! above the floor, which is about the time that its VMs wait for each other. Rates of several goals add up.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use ulm_forecast::{DirtyCurve, Precopy, PrecopyInput, precopy};
+use ulm_model::{Bytes, BytesPerSecond, MilliCpu, Reason, Vm, VmIx};
+use ulm_place::PlaceMove;
+use ulm_policy::{Defragment, Goal, GoalKind, Policy, Spread};
+
+use crate::round::Round;
+use crate::seek::measure::{carrying, loads, share, touched};
+use crate::seek::question::{CPU, Question, whole_number};
+use crate::seek::terms;
+
+/// A CPU at work takes about so many watts more than one that idles.
+const WATTS_PER_CPU: u64 = 10;
+/// A host that is switched on again takes its power for so long before it is of use.
+const BOOT: Duration = Duration::from_secs(180);
+/// What a link carries when the policy does not say: a gigabit link, less its overhead.
+const USUAL_LINK: BytesPerSecond = BytesPerSecond(110 << 20);
+/// What hypervisors allow a guest to stand still at the end.
+const DOWNTIME_LIMIT: Duration = Duration::from_millis(300);
+
+/// What a move takes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Taking {
+    pub duration: Duration,
+    pub downtime: Duration,
+    pub bytes: Bytes,
+}
+
+/// What the move of this VM will probably take. Nobody has measured how it dirties its memory: it is reckoned by the CPU that it uses.
+pub(crate) fn taking(vm: &Vm, cpu: MilliCpu, policy: &Policy) -> Taking {
+    let resident = vm.memory_use.value().unwrap_or(vm.memory).min(vm.memory);
+    // A busy CPU writes tens of megabytes a second, over and over into a twentieth of what it has.
+    let hot_rate = BytesPerSecond(cpu.0.saturating_mul(40 << 20) / 1000);
+    let dirty = DirtyCurve { hot: Bytes(resident.0 / 20), hot_rate, cold_rate: BytesPerSecond(hot_rate.0 / 50) };
+    let forecast = precopy(&PrecopyInput {
+        resident,
+        zero: vm.memory.saturating_sub(resident),
+        dirty,
+        bandwidth: policy.limits.bandwidth.unwrap_or(USUAL_LINK),
+        downtime_limit: DOWNTIME_LIMIT,
+        setup: Duration::from_secs(1),
+        switch_over: Duration::from_millis(50),
+    });
+    match forecast.end {
+        Precopy::Converges { total, downtime, sent } => Taking { duration: total, downtime, bytes: sent },
+        // It will be aborted at the deadline, or throttled until it ends before it.
+        _ => Taking { duration: policy.limits.deadline, downtime: DOWNTIME_LIMIT, bytes: resident },
+    }
+}
+
+/// After how long a move that relieves a host has freed as much CPU as it takes; `None`: the VM uses no CPU.
+pub(crate) fn relief_pays_back(taking: &Taking, vm: &Vm, cpu: MilliCpu, policy: &Policy) -> Option<Duration> {
+    let ms = cpu_ms(taking, vm, policy).checked_div(u128::from(cpu.0))?;
+    Some(Duration::from_millis(u64::try_from(ms).unwrap_or(u64::MAX)))
+}
+
+/// What a move takes, in thousandths of a CPU times milliseconds.
+fn cpu_ms(taking: &Taking, vm: &Vm, policy: &Policy) -> u128 {
+    let overhead = u128::from(policy.worth.overhead.0) / 10;
+    2 * overhead * taking.duration.as_millis() + u128::from(vm.vcpus) * 1000 * taking.downtime.as_millis()
+}
+
+/// What some moves cost and bring together.
+pub(crate) struct Bargain<'q, 'i> {
+    pub question: &'q Question,
+    pub round: &'q Round<'i>,
+    /// Where the VMs are before and after.
+    pub before: &'q [u32],
+    pub after: &'q [u32],
+    /// The moves between.
+    pub moves: &'q [PlaceMove],
+}
+
+impl Bargain<'_, '_> {
+    /// After how long the moves have brought more than they have cost; `None`: no goal has a rate of gain.
+    pub fn payback(&self, goals: &[&Goal]) -> Option<Duration> {
+        let speeds = goals.iter().filter_map(|goal| match &goal.kind {
+            GoalKind::Even(spread) | GoalKind::Headroom(spread) => Some(self.relaxing(goal, spread)),
+            GoalKind::Defragment(defragment) => Some(self.saving(goal, defragment)),
+            _ => None,
+        });
+        let speeds: Vec<u128> = speeds.collect();
+        if speeds.is_empty() {
+            return None;
+        }
+        let together: u128 = speeds.iter().sum();
+        let ms = UNIT.checked_div(together).unwrap_or(FOREVER);
+        Some(Duration::from_millis(u64::try_from(ms.min(FOREVER)).unwrap_or(u64::MAX)))
+    }
+
+    /// How many times over the cost comes back in a millisecond by less pressure, in parts of [`UNIT`].
+    fn relaxing(&self, goal: &Goal, spread: &Spread) -> u128 {
+        let (mut gain, mut weights) = (0i128, 0i128);
+        for (resource, weight) in terms::spread_of(spread).into_iter().filter(|(_, weight)| *weight > 0) {
+            let wholes = terms::wholes(self.question, &self.round.input.snapshot, goal, resource);
+            let (was, is) = (loads(self.question, self.before, resource), loads(self.question, self.after, resource));
+            for host in touched(self.before, self.after).into_iter().filter(|host| wholes[host.at()] > 0) {
+                let i = host.at();
+                let above = |load: i64| i128::from(share(load, wholes[i]).saturating_sub(spread.floor).0);
+                let cpus = i128::from(self.round.input.snapshot.host(host).cpu.0);
+                gain += cpus * (above(was[i]).pow(2) - above(is[i]).pow(2)) * i128::from(weight);
+            }
+            weights += i128::from(weight);
+        }
+        // Shares are in ten-thousandths, and they are squared.
+        let gain = u128::try_from(gain / weights.max(1)).unwrap_or(0);
+        speed(gain, self.cpu_ms().saturating_mul(100_000_000))
+    }
+
+    /// What the moves take, in thousandths of a CPU times milliseconds.
+    fn cpu_ms(&self) -> u128 {
+        let of = |one: &PlaceMove| {
+            let (vm, taking) = self.taking(one);
+            cpu_ms(&taking, self.round.input.snapshot.vm(vm), self.round.policy)
+        };
+        self.moves.iter().map(of).sum()
+    }
+
+    /// Which VM it is, and what its move takes.
+    pub fn taking(&self, one: &PlaceMove) -> (VmIx, Taking) {
+        let ix = self.question.vms[one.vm as usize];
+        let cpu = MilliCpu(u64::try_from(self.question.problem.vms[one.vm as usize].size[CPU]).unwrap_or(0));
+        (ix, taking(self.round.input.snapshot.vm(ix), cpu, self.round.policy))
+    }
+
+    /// The same by less power.
+    fn saving(&self, goal: &Goal, defragment: &Defragment) -> u128 {
+        let snapshot = &self.round.input.snapshot;
+        let power = |at: &[u32]| -> u128 {
+            let hosts = carrying(self.question, at).into_iter().map(|host| snapshot.host(host));
+            let concerned = hosts.filter(|host| terms::concerns(goal, host));
+            concerned.map(|host| u128::from(terms::watts(host, defragment.watts))).sum()
+        };
+        let watts = power(self.before).saturating_sub(power(self.after));
+        let moving = self.cpu_ms() * u128::from(WATTS_PER_CPU) / 1000;
+        speed(watts, moving + watts * BOOT.as_millis())
+    }
+
+    /// How long the gain lasts by the forecasts: until a target would be above its ceiling, or, for what is spread, until a VM that is
+    /// moved asks for less than half of what it asks for now. As the policy says where nothing is forecast.
+    pub fn lasts(&self, goals: &[&Goal]) -> Duration {
+        let foreseen =
+            self.moves.iter().all(|one| self.round.input.outlook(self.question.vms[one.vm as usize]).is_some());
+        if !foreseen {
+            return self.round.policy.worth.lasts;
+        }
+        let spreads = goals.iter().any(|goal| matches!(goal.kind, GoalKind::Even(_) | GoalKind::Headroom(_)));
+        let hour = |hour: usize| {
+            let vm = |one: &PlaceMove| {
+                let (now, then) = (self.question.problem.vms[one.vm as usize].size[CPU], self.then(one.vm, hour));
+                !spreads || then >= now / 2
+            };
+            self.moves.iter().all(vm) && self.targets_bear(hour)
+        };
+        let hours = (0..HOURS).find(|h| !hour(*h)).unwrap_or(HOURS);
+        Duration::from_secs(3600 * hours as u64)
+    }
+
+    fn then(&self, vm: u32, hour: usize) -> i64 {
+        let now = self.question.problem.vms[vm as usize].size[CPU];
+        let outlook = self.round.input.outlook(self.question.vms[vm as usize]);
+        let then = outlook.and_then(|outlook| outlook.hours.get(hour));
+        then.map_or(now, |then| whole_number(then.0))
+    }
+
+    fn targets_bear(&self, hour: usize) -> bool {
+        let hosts = &self.question.problem.hosts;
+        let targets: BTreeSet<u32> = self.moves.iter().map(|one| one.to).collect();
+        targets.into_iter().all(|target| {
+            let on = (0..self.after.len()).filter(|vm| self.after[*vm] == target);
+            let load: i64 = on.map(|vm| self.then(vm as u32, hour)).sum();
+            let host = &hosts[target as usize];
+            host.base[CPU].saturating_add(load) <= host.capacity[CPU]
+        })
+    }
+
+    /// Why the moves are not worth it, if so.
+    pub fn refused(&self, goals: &[&Goal]) -> Option<Reason> {
+        let payback = self.payback(goals)?;
+        let lasts = u64::try_from(self.lasts(goals).as_millis()).unwrap_or(u64::MAX);
+        let within = u128::from(lasts) * u128::from(self.round.policy.worth.payback.0) / 10_000;
+        let within = Duration::from_millis(u64::try_from(within).unwrap_or(u64::MAX));
+        (payback > within).then_some(Reason::PaysBackLate { payback, within })
+    }
+}
+
+/// Hours that are looked ahead.
+const HOURS: usize = 24;
+/// What speeds are parts of.
+const UNIT: u128 = 1_000_000_000_000;
+/// A hundred years, in milliseconds.
+const FOREVER: u128 = 3_155_760_000_000;
+
+/// Gain by cost, in parts of [`UNIT`].
+fn speed(gain: u128, cost: u128) -> u128 {
+    gain.saturating_mul(UNIT) / cost.max(1)
+}
