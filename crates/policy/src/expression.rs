@@ -4,13 +4,18 @@
 //! (`name`, `capacity` by resource), e.g. `vm.copy.bytes * (target.capacity.memory < 256 * 1024 * 1024 * 1024 ? 2 : 1)`. Amounts are
 //! whole numbers as in the placement, without units. The result is a whole number from 0 on.
 //!
+//! What it costs that a VM is on a host is said by a [`PlacementExpression`].
+//!
 //! VMs and hosts that look the same to the expression are one class; it is evaluated once for each combination of classes, before
 //! the search where these are not too many. Names tell VMs and hosts apart only if the expression mentions them.
 
 mod classes;
+mod placement;
+mod sight;
 
 use std::collections::HashMap;
 use std::fmt;
+use std::ops::Range;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use cel::{Context, Env, ExecutionError, Program, Value};
@@ -19,6 +24,7 @@ use ulm_model::task::LARGEST;
 use ulm_path::MoveCost;
 
 use classes::{Classes, Sight};
+pub use placement::{PlacementExpression, PlacementTable};
 
 /// Up to so many combinations are evaluated before the search.
 const UP_FRONT: usize = 100_000;
@@ -44,6 +50,8 @@ pub struct MoveExpression {
 pub struct ExpressionError {
     /// Column in characters, from 1, where one can be told.
     pub column: Option<usize>,
+    /// Where in the text, in bytes, where that can be told.
+    pub span: Option<Range<usize>>,
     /// What is wrong and what to do.
     pub message: String,
 }
@@ -65,18 +73,7 @@ impl MoveExpression {
     /// # Errors
     /// The first thing that is wrong with its form, and the column where.
     pub fn parse(text: &str) -> Result<Self, ExpressionError> {
-        let program = Program::compile(text).map_err(|errors| {
-            let first = errors.errors.iter().min_by_key(|error| error.pos);
-            let column = first.map_or(1, |error| usize::try_from(error.pos.1).unwrap_or(1).max(1));
-            let said = first.map_or("it cannot be read", |error| error.msg.lines().next().unwrap_or_default());
-            let said = said.trim_start_matches("Syntax error: ");
-            // What a parser expects is a long list, and seldom what was meant.
-            let said = match said.split(" expecting ").next().unwrap_or(said) {
-                "mismatched input '<EOF>'" => "it ends too early",
-                said => said,
-            };
-            ExpressionError { column: Some(column), message: format!("this is no CEL expression: {said}") }
-        })?;
+        let program = compile(text)?;
         let (vm, source, target) = {
             let references = program.references();
             let sight = |name: &str| Sight::of(name, references.has_variable(name), text);
@@ -163,7 +160,7 @@ impl ExpressionCost {
         context.add_variable_from_value("target", self.targets.value(target));
         let result = self.expression.program.execute(&context);
         let of = self.spoken(class);
-        let refused = |what: String| Err(ExpressionError { column: None, message: format!("{of} {what}") });
+        let refused = |what: String| Err(without_place(format!("{of} {what}")));
         match result {
             Ok(Value::Int(cost)) if cost < 0 => {
                 refused(format!("it gives {cost}: a cost is 0 or more, add as much as makes it so"))
@@ -179,8 +176,9 @@ impl ExpressionCost {
             Ok(other) => refused(format!("it gives {}, but a cost is a whole number", named(&other))),
             Err(error) => {
                 let (what, word) = told(&error);
-                let column = word.and_then(|word| self.column(&word));
-                Err(ExpressionError { column, message: format!("{of} it gives no result: {what}") })
+                let span = word.and_then(|word| word_at(&self.expression.text, &word, 0));
+                let column = span.as_ref().map(|span| self.expression.text[..span.start].chars().count() + 1);
+                Err(ExpressionError { column, span, message: format!("{of} it gives no result: {what}") })
             }
         }
     }
@@ -196,16 +194,6 @@ impl ExpressionCost {
         let seen = parts.into_iter().filter(|(_, sight, ..)| *sight != Sight::Nothing);
         let said = seen.map(|(what, _, classes, class)| format!(" {what} like {}", classes.example(class as usize)));
         format!("for a move{}", said.collect::<String>())
-    }
-
-    /// Where a word stands in the expression.
-    fn column(&self, word: &str) -> Option<usize> {
-        let text = &self.expression.text;
-        let letter = |c: char| c.is_alphanumeric() || c == '_';
-        let whole =
-            |(at, _): &(usize, &str)| !text[..*at].ends_with(letter) && !text[at + word.len()..].starts_with(letter);
-        let (at, _) = text.match_indices(word).find(whole)?;
-        Some(text[..at].chars().count() + 1)
     }
 }
 
@@ -252,6 +240,48 @@ impl MoveCost for ExpressionCost {
             Known::Later(..) => 0,
         }
     }
+}
+
+/// The program, or the first thing that is wrong with its form.
+fn compile(text: &str) -> Result<Program, ExpressionError> {
+    Program::compile(text).map_err(|errors| {
+        let first = errors.errors.iter().min_by_key(|error| error.pos);
+        let (line, column) = first.map_or((1, 1), |error| error.pos);
+        let number = |number: isize| usize::try_from(number).unwrap_or(1).max(1);
+        let said = first.map_or("it cannot be read", |error| error.msg.lines().next().unwrap_or_default());
+        let said = said.trim_start_matches("Syntax error: ");
+        // What a parser expects is a long list, and seldom what was meant.
+        let said = match said.split(" expecting ").next().unwrap_or(said) {
+            "mismatched input '<EOF>'" => "it ends too early",
+            said => said,
+        };
+        let message = format!("this is no CEL expression: {said}");
+        ExpressionError {
+            column: Some(number(column)),
+            span: Some(letter_at(text, number(line), number(column))),
+            message,
+        }
+    })
+}
+
+/// The letter in a line and column, both from 1, or the end of the text.
+fn letter_at(text: &str, line: usize, column: usize) -> Range<usize> {
+    let before: usize = text.split_inclusive('\n').take(line - 1).map(str::len).sum();
+    let letter = text[before..].char_indices().nth(column - 1);
+    letter.map_or(text.len()..text.len(), |(at, letter)| before + at..before + at + letter.len_utf8())
+}
+
+/// Where a word stands in a text, from a place on.
+fn word_at(text: &str, word: &str, from: usize) -> Option<Range<usize>> {
+    let letter = |c: char| c.is_alphanumeric() || c == '_';
+    let whole =
+        |(at, _): &(usize, &str)| !text[..*at].ends_with(letter) && !text[at + word.len()..].starts_with(letter);
+    text.match_indices(word).filter(|(at, _)| *at >= from).find(whole).map(|(at, _)| at..at + word.len())
+}
+
+/// What is only said of a result.
+fn without_place(message: String) -> ExpressionError {
+    ExpressionError { column: None, span: None, message }
 }
 
 /// An error of the evaluation as a sentence, and the word that it is about.

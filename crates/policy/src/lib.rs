@@ -8,7 +8,7 @@
 //! assert_eq!(policy.limits.moves, 4); // the rest stays at its default
 //!
 //! let wrong = ulm_policy::Policy::parse("[hotspot]\ncpu = 80\n", "ulm.toml").unwrap_err();
-//! assert_eq!(wrong.problems[0].line, 2);
+//! assert_eq!(wrong.problems[0].at.line, 2);
 //! ```
 //!
 //! `example.toml` beside this crate's manifest documents every key and holds the defaults; a test keeps it so.
@@ -19,12 +19,17 @@ mod goal;
 mod policy;
 mod problem;
 mod read;
+mod schema;
+mod sources;
+mod tags;
 mod values;
 
-pub use expression::{ExpressionCost, ExpressionError, MoveExpression};
+pub use expression::{ExpressionCost, ExpressionError, MoveExpression, PlacementExpression, PlacementTable};
 pub use goal::{Custom, Defragment, Goal, GoalKind, Shape, Spread, Worth};
 pub use policy::{Everywhere, Hotspot, MoveBudget, Observe, Policy};
-pub use problem::{PolicyError, Problem};
+pub use problem::{PolicyError, Problem, Spot};
+pub use schema::schema;
+pub use sources::Sources;
 
-/// The documented example: every key with its default.
+/// The documented example: every key, sections with their defaults.
 pub const EXAMPLE: &str = include_str!("../example.toml");

@@ -1,13 +1,12 @@
 //! The policy as a value, and its defaults.
 
-use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use ulm_model::{Bytes, BytesPerSecond, Capacity, Limits, Rule, Rulebook, Share};
 
-use crate::{Goal, GoalKind, PolicyError, Worth};
+use crate::{Goal, GoalKind, PolicyError, Sources, Worth};
 
 /// Everything that the administrator decides. [`Policy::default`] is what holds without a file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -158,21 +157,34 @@ impl Default for MoveBudget {
 impl Policy {
     /// Reads a policy from text; `file_name` is what problems call it. What the text does not say stays at its default.
     pub fn parse(text: &str, file_name: &str) -> Result<Policy, PolicyError> {
-        crate::read::policy(text).map_err(|problems| PolicyError::new(text, file_name, problems))
+        Policy::read(&Sources::new(file_name, text))
     }
 
-    /// Reads a policy from a file.
+    /// Reads a policy from several texts: later ones override single keys of sections, and add rules, goals, groups and calendars.
+    pub fn read(sources: &Sources) -> Result<Policy, PolicyError> {
+        crate::read::policy(sources).map_err(|problems| PolicyError::new(sources, problems))
+    }
+
+    /// Reads a policy from a file and from those in the folder beside it, see [`Sources::of_path`].
     pub fn load(path: &Path) -> Result<Policy, PolicyError> {
-        let name = path.display().to_string();
-        let bytes = fs::read(path).map_err(|error| PolicyError::unreadable(&name, &error.to_string()))?;
-        let text = String::from_utf8(bytes).map_err(|error| {
-            let at = error.utf8_error().valid_up_to();
-            PolicyError::unreadable(&name, &format!("byte {at} is not UTF-8: save the file as UTF-8 text"))
-        })?;
-        Policy::parse(&text, &name)
+        Policy::read(&Sources::of_path(path)?)
     }
 
-    /// What states and plans are judged by.
+    /// One of the policies that come with ULM: `careful`, `balanced`, `packed`, `green`; see [`Policy::PRESETS`].
+    pub fn preset(name: &str) -> Option<Policy> {
+        let (_, text) = Policy::PRESETS.into_iter().find(|(known, _)| *known == name)?;
+        Policy::parse(text, name).ok()
+    }
+
+    /// The policies that come with ULM: their names and texts, to read and to copy.
+    pub const PRESETS: [(&str, &str); 4] = [
+        ("careful", include_str!("../presets/careful.toml")),
+        ("balanced", include_str!("../presets/balanced.toml")),
+        ("packed", include_str!("../presets/packed.toml")),
+        ("green", include_str!("../presets/green.toml")),
+    ];
+
+    /// What states and plans are judged by, as far as the files say it: see [`Policy::rulebook_for`] for what VMs bring themselves.
     pub fn rulebook(&self) -> Rulebook {
         Rulebook {
             capacity: self.capacity,

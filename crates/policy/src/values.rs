@@ -2,13 +2,126 @@
 //!
 //! Each reader takes a TOML value and gives the value or a sentence that says what would be right.
 
+use std::ops::Range;
 use std::time::Duration;
 
+use toml::Spanned;
 use toml::de::DeValue;
-use ulm_model::{Bytes, BytesPerSecond, Share};
+use ulm_model::{Bytes, BytesPerSecond, CalendarSpan, Level, Per, Share};
 
-/// Reads one kind of value.
-pub(crate) type Reader<T> = fn(&DeValue<'_>) -> Result<T, String>;
+use crate::read::calendar_text;
+
+/// A value and where it stands.
+pub(crate) type Item<'i> = Spanned<DeValue<'i>>;
+
+/// One kind of value: how it looks, and how it is read.
+pub(crate) struct Value<T: 'static> {
+    pub form: Form,
+    pub read: fn(&Item<'_>) -> Result<T, Wrong>,
+}
+
+/// How a value looks, for editors.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Form {
+    Span,
+    Size,
+    Rate,
+    Share,
+    Count,
+    Flag,
+    Text,
+    Texts,
+    Paths,
+    Networks,
+    Level,
+    Per,
+    Spans,
+}
+
+/// Why a value cannot be read.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Wrong {
+    /// What would be right.
+    pub label: String,
+    /// Which text is wrong and which bytes of it, if it is not all of the value.
+    pub part: Option<(Range<usize>, String, Range<usize>)>,
+}
+
+impl From<String> for Wrong {
+    fn from(label: String) -> Self {
+        Wrong { label, part: None }
+    }
+}
+
+macro_rules! value {
+    ($(#[$doc:meta])* $name:ident: $ty:ty = $form:ident, $read:ident) => {
+        $(#[$doc])*
+        pub(crate) const $name: Value<$ty> = Value { form: Form::$form, read: |item| Ok($read(item.get_ref())?) };
+    };
+}
+
+value!(SPAN: Duration = Span, span);
+value!(SIZE: Bytes = Size, size);
+value!(RATE: Option<BytesPerSecond> = Rate, rate);
+value!(SHARE: Share = Share, share);
+value!(COUNT: u32 = Count, count);
+value!(FLAG: bool = Flag, yes_or_no);
+value!(TEXT: String = Text, words);
+value!(TEXTS: Vec<String> = Texts, words_or_list);
+value!(PATHS: Vec<String> = Paths, paths);
+value!(NETWORKS: Vec<String> = Networks, networks);
+value!(LEVEL: Level = Level, level);
+value!(PER: Per = Per, per);
+
+/// Spans of the week, see [`calendar_text`].
+pub(crate) const SPANS_OF_WEEK: Value<Vec<CalendarSpan>> = Value { form: Form::Spans, read: spans_of_week };
+
+fn spans_of_week(item: &Item<'_>) -> Result<Vec<CalendarSpan>, Wrong> {
+    let right = "a list of spans, e.g. [\"mon-fri 22:00-06:00\", \"sat,sun\"]";
+    let one = std::slice::from_ref(item);
+    let items = match item.get_ref().as_array() {
+        Some(items) => &items[..],
+        None if item.get_ref().as_str().is_some() => one,
+        None => return Err(expected(right, item.get_ref()).into()),
+    };
+    if items.is_empty() {
+        return Err("this list is empty: the calendar would never hold".to_owned().into());
+    }
+    let read = |item: &Item<'_>| {
+        let text = item.get_ref().as_str().ok_or_else(|| Wrong::from(format!("this should be {right}")))?;
+        calendar_text::span(text)
+            .map_err(|(range, label)| Wrong { label, part: Some((item.span(), text.to_owned(), range)) })
+    };
+    items.iter().map(read).collect()
+}
+
+/// `"host"`, or the key of a label.
+fn level(value: &DeValue<'_>) -> Result<Level, String> {
+    let right = "\"host\", or the key of a label of hosts, e.g. \"rack\"";
+    let text = value.as_str().ok_or_else(|| expected(right, value))?;
+    match text {
+        "host" => Ok(Level::Host),
+        text if label_key(text) => Ok(Level::Label(text.to_owned())),
+        _ => Err(expected(right, value)),
+    }
+}
+
+/// `"vm"`, `"rule"` or `"label:KEY"`.
+fn per(value: &DeValue<'_>) -> Result<Per, String> {
+    let right = "\"vm\", \"rule\" or \"label:KEY\", e.g. \"label:app\"";
+    match value.as_str().ok_or_else(|| expected(right, value))? {
+        "vm" => Ok(Per::Vm),
+        "rule" => Ok(Per::Rule),
+        text => match text.strip_prefix("label:") {
+            Some(key) if label_key(key) => Ok(Per::Label(key.to_owned())),
+            _ => Err(expected(right, value)),
+        },
+    }
+}
+
+fn label_key(text: &str) -> bool {
+    !text.is_empty() && !text.contains(|c: char| c == '=' || c.is_whitespace())
+}
 
 const SPANS: &[(&str, u64)] = &[("ms", 1), ("s", 1000), ("min", 60_000), ("h", 3_600_000), ("d", 86_400_000)];
 const SIZES: &[(&str, u64)] = &[("B", 1), ("KiB", 1 << 10), ("MiB", 1 << 20), ("GiB", 1 << 30), ("TiB", 1 << 40)];
