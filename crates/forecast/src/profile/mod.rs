@@ -9,7 +9,8 @@
 //!
 //! **Method.** The samples of a quarter of an hour become a median and a 95th percentile when it is over, and the cell becomes a blend of what
 //! it was and what was seen (`mixture`), with weights 1 : 1, 2 : 1, and 3 : 1 from then on: old weeks are forgotten exponentially.
-//! A cell without visits borrows from the same quarter of other days of its kind (Monday to Friday, or the weekend), then from all.
+//! The high of a quarter of an hour is the larger of its own and the next one's: what is done by the clock is not punctual, and few visits
+//! underrate what varies. A cell without visits borrows from the same quarter of other days of its kind (Monday to Friday, or the weekend), then from all.
 //! *Cold start:* nothing is known before an hour was seen, and the VM's size is what it may want; during the first day it is the most that
 //! was seen, size being the ceiling.
 //!
@@ -21,14 +22,15 @@
 //! use ulm_forecast::Profile;
 //! use ulm_model::{MilliCpu, Time};
 //!
+//! let monday = Time(4 * 86_400_000);
 //! let mut profile = Profile::new(MilliCpu::cpus(4));
 //! for n in 0..2 * 86_400 / 15 {
-//!     profile.observe(Time(n * 15_000), MilliCpu(if n % 5760 < 240 { 2000 } else { 100 }));   // busy from 0:00 to 1:00 each day
+//!     profile.observe(monday + Duration::from_secs(n * 15), MilliCpu(if n % 5760 < 240 { 2000 } else { 100 }));   // busy from 0:00 to 1:00
 //! }
 //! assert_eq!(profile.learned(), Duration::from_secs(2 * 86_400 - 900));
-//! let tomorrow = Time(3 * 86_400_000);
-//! assert_eq!(profile.expected(tomorrow).high, MilliCpu(2000));
-//! assert_eq!(profile.over(tomorrow + Duration::from_secs(7200), Duration::from_secs(3600)), MilliCpu(100));
+//! let wednesday = monday + Duration::from_secs(2 * 86_400);
+//! assert_eq!(profile.expected(wednesday).high, MilliCpu(2000));
+//! assert_eq!(profile.over(wednesday + Duration::from_secs(7200), Duration::from_secs(3600)), MilliCpu(100));
 //! ```
 
 use std::time::Duration;
@@ -175,12 +177,7 @@ impl Profile {
     /// more than a week is as one of a week.
     pub fn over(&self, from: Time, span: Duration) -> MilliCpu {
         let end = from + span.max(Duration::from_millis(1));
-        let (first, last) = (calendar::slot(from), calendar::slot(Time(end.0 - 1)));
-        let count = usize::try_from(last.saturating_sub(first)).unwrap_or(0).saturating_add(1).min(WEEK);
-        let by_table = match &self.week {
-            Some(week) if self.learned >= WARM => week.highest(calendar::cell(first), count, self.usual.high),
-            _ => self.by_table(first).high,
-        };
+        let by_table = self.over_by_table(from, end);
         // A damped trend only rises or only falls: the highest is at one of the ends.
         let reach = self.level.until().map_or(from, |until| until.min(Time(end.0 - 1)).max(from));
         let levels = [from, reach].map(|at| self.level.at(at).unwrap_or_default().min(self.whole.max(self.peak)));
@@ -190,17 +187,35 @@ impl Profile {
     /// The high demand of each of the next 24 hours; `None`: nothing is known but the size.
     pub fn outlook(&self, now: Time) -> Option<Outlook> {
         const HOUR: Duration = Duration::from_secs(3600);
-        let hours = (0..Outlook::HOURS as u32).map(|hour| self.over(now + HOUR * hour, HOUR));
-        self.has_begun().then(|| Outlook { hours: hours.collect() })
+        if !self.has_begun() {
+            return None;
+        }
+        let near = self.level.until().map_or(0, |until| until.since(now).as_secs() / 3600 + 1);
+        let hours = (0..Outlook::HOURS as u32).map(|hour| match now + HOUR * hour {
+            from if u64::from(hour) < near => self.over(from, HOUR),
+            from => self.over_by_table(from, from + HOUR),
+        });
+        Some(Outlook { hours: hours.collect() })
     }
 
+    fn over_by_table(&self, from: Time, end: Time) -> MilliCpu {
+        let (first, last) = (calendar::slot(from), calendar::slot(Time(end.0 - 1)));
+        let count = usize::try_from(last.saturating_sub(first)).unwrap_or(0).saturating_add(1).min(WEEK);
+        match &self.week {
+            Some(week) if self.learned >= WARM => week.highest(calendar::cell(first), count + 1, self.usual.high),
+            _ => self.by_table(first).high,
+        }
+    }
+
+    /// What the table says of a quarter of an hour, or what stands for it as long as too little is known.
     fn by_table(&self, slot: i64) -> Demand {
         if self.learned < BEGUN {
             return Demand { median: self.usual.median.min(self.whole), high: self.whole };
         }
         let known = self.week.as_ref().filter(|_| self.learned >= WARM);
-        match known.map(|week| week.get_or_borrow(calendar::cell(slot))) {
-            Some(demand) => demand.unwrap_or(self.usual),
+        let kept = |week: &Week, slot| week.get_or_borrow(calendar::cell(slot)).unwrap_or(self.usual);
+        match known.map(|week| (kept(week, slot), kept(week, slot.saturating_add(1)))) {
+            Some((now, next)) => Demand { median: now.median, high: now.high.max(next.high) },
             None => {
                 let high = self.peak.min(self.whole);
                 Demand { median: self.usual.median.min(high), high }

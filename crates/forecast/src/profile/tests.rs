@@ -45,12 +45,13 @@ fn during_the_first_day_it_is_the_most_that_was_seen_and_the_size_is_the_ceiling
 fn a_weekly_pattern_is_told_an_hour_and_days_ahead() {
     let profile = watched(hours(2 * 168), office);
     let (sunday_night, monday) = (MONDAY + hours(2 * 168), MONDAY + hours(2 * 168));
-    assert_eq!(profile.over(sunday_night, hours(8)), MilliCpu(200));
-    assert_eq!(profile.over(sunday_night, hours(9)), MilliCpu(3000));
+    let quarter = Duration::from_secs(900);
+    assert_eq!(profile.over(sunday_night, hours(8) - quarter), MilliCpu(200));
+    assert_eq!(profile.over(sunday_night, hours(8)), MilliCpu(3000), "work may begin a quarter of an hour early");
     assert_eq!(profile.over(monday + hours(5 * 24), hours(48)), MilliCpu(200), "the weekend");
     let outlook = profile.outlook(monday).unwrap();
     let high: Vec<usize> = (0..24).filter(|&hour| outlook.hours[hour] == MilliCpu(3000)).collect();
-    assert_eq!(high, (8..17).collect::<Vec<_>>());
+    assert_eq!(high, (7..17).collect::<Vec<_>>());
 }
 
 #[test]
@@ -171,6 +172,15 @@ proptest! {
         let over = profile.over(Time(at), Duration::from_secs(span * 900));
         prop_assert!(over.0 <= most.0 + most.0 / 500 + 1, "{over:?} {profile:?}");
         prop_assert!(over.0 >= profile.by_table(calendar::slot(Time(at))).high.0);
+    }
+
+    #[test]
+    fn an_outlook_is_the_next_hours_one_by_one(profile in any_profile(), after in 0u64..20_000) {
+        let now = profile.last().unwrap_or(MONDAY) + Duration::from_secs(after);
+        if let Some(outlook) = profile.outlook(now) {
+            let plain: Vec<MilliCpu> = (0..24).map(|hour| profile.over(now + HOUR * hour, HOUR)).collect();
+            prop_assert_eq!(outlook.hours, plain);
+        }
     }
 
     /// The plain meaning: every quarter of an hour of the span asked by itself.

@@ -94,10 +94,11 @@ impl Week {
         let count = count.min(WEEK);
         let end = (first + count).min(WEEK);
         let parts = [&self.high[first..end], &self.high[..first + count - end]];
-        let known = |part: &[u16]| part.iter().fold((0, true), |(top, all), &code| (code.max(top), all & (code != 0)));
-        let [(one, all_one), (two, all_two)] = parts.map(known);
-        let mut highest = decode(one.max(two) >> VISITS);
-        if !(all_one && all_two) {
+        let (top, least) =
+            parts.into_iter().flatten().fold((0, u16::MAX), |(top, least), &code| (top.max(code), least.min(code)));
+        let mut highest = decode(top >> VISITS);
+        // A code of 0 is a cell without visits.
+        if least == 0 {
             for cell in (first..first + count).map(|cell| cell % WEEK).filter(|&cell| self.high[cell] == 0) {
                 highest = highest.max(self.get_or_borrow(cell).map_or(unknown, |demand| demand.high));
             }

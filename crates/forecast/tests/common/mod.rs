@@ -58,7 +58,7 @@ impl Iterator for Load {
         let at = BEGIN + Duration::from_secs(second);
         self.tick += 1;
         let (day, hour) = (second / 86_400, (second % 86_400) as f64 / 3600.0);
-        if second % 86_400 == 0 {
+        if second.is_multiple_of(86_400) {
             self.day_level = 1.0 + 0.1 * self.dice.normal();
             self.shift = 0.15 * self.dice.normal();
         }

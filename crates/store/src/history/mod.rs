@@ -37,6 +37,7 @@
 mod close;
 mod code;
 mod codec;
+mod demand;
 mod read;
 mod series;
 mod tier;
@@ -82,7 +83,10 @@ pub use write::Maintained;
 pub const HISTORY_FILE: &str = "history.db";
 
 const HISTORY: Schema = Schema {
-    migrations: &[("series, journal, blocks", include_str!("history.sql"))],
+    migrations: &[
+        ("series, journal, blocks", include_str!("history.sql")),
+        ("what VMs are expected to want", include_str!("demand.sql")),
+    ],
     durability: Durability::Checkpoints,
     page_size: 4096,
 };
