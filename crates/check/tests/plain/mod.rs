@@ -34,7 +34,7 @@ fn has_vm(rule: &Rule, vm: &Vm) -> bool {
 }
 
 fn has_host(rule: &Rule, host: &Host) -> bool {
-    chosen(&rule.hosts.name, &rule.hosts.tag, &[host.name.0.clone()], host.tags.iter())
+    chosen(&rule.hosts.name, &rule.hosts.tag, std::slice::from_ref(&host.name.0), host.tags.iter())
 }
 
 /// The step's VM, and from where to where.
