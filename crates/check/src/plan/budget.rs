@@ -73,7 +73,8 @@ impl<'c> Budgets<'c> {
                 group[step.mover] = Some(*known.entry(Group::of(per, step.vm, grounds)).or_insert(next));
             }
             let mut spent = vec![Spent::default(); known.len()];
-            let members = book.members(rule.rule);
+            let nothing_before = grounds.past.is_empty() && grounds.snapshot.in_flight.is_empty();
+            let members = if nothing_before { Vec::new() } else { book.members(rule.rule) };
             let mut spend = |vm: VmIx, downtime: Duration| {
                 if let Some(g) = members[vm.at()].then(|| known.get(&Group::of(per, vm, grounds))).flatten() {
                     spent[*g].add(downtime);
@@ -87,8 +88,11 @@ impl<'c> Budgets<'c> {
                 }
             }
             grounds.snapshot.in_flight.iter().for_each(|flight| spend(flight.vm, Duration::ZERO));
-            let by_hand = steps.iter().filter(|step| step.by_hand());
-            by_hand.for_each(|step| spend(step.vm, step.downtime()));
+            for step in steps.iter().filter(|step| step.by_hand()) {
+                if let Some(g) = group[step.mover] {
+                    spent[g].add(step.downtime());
+                }
+            }
             let name = &rule.rule.name;
             purses.push(Purse { name, moves: *moves, downtime: *downtime, within: *within, group, spent });
         }

@@ -1,9 +1,10 @@
 //! Which VMs and hosts a rule is about: patterns and labels, from the names up and in the plainest way.
 //!
-//! Each VM that moves is held against each rule once, each host too; all the other VMs only where a rule has to count them.
+//! Each VM that moves is held against each rule once, each host too; all the other VMs only where a rule has to count them, and of tags
+//! that many of them have each one once.
 
 use std::cell::OnceCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use ulm_model::{Host, HostIx, HostSelector, Level, Rule, Snapshot, Vm, VmIx, VmSelector, label};
 
@@ -14,8 +15,19 @@ pub(super) struct Book<'g> {
     snapshot: &'g Snapshot,
     /// What is known of each rule.
     pub rules: Vec<Binding<'g>>,
-    /// The ids of all VMs as text: made when they are first asked for.
-    ids: OnceCell<Vec<String>>,
+    /// Made when it is first asked for.
+    words: OnceCell<Words<'g>>,
+}
+
+/// What all VMs are called.
+struct Words<'g> {
+    /// Their ids as text.
+    ids: Vec<String>,
+    /// All tags, once each.
+    tags: Vec<&'g str>,
+    /// The places there of each VM's tags, and where each VM's begin; one more at the end.
+    places: Vec<usize>,
+    begins: Vec<usize>,
 }
 
 /// A rule that binds, and whom of the plan it is about.
@@ -55,14 +67,39 @@ impl<'g> Book<'g> {
             hosts: snapshot.hosts.iter().map(|host| means_host(&rule.hosts, host)).collect(),
         };
         let rules = rules.iter().filter(|rule| !rule.soft).map(read).collect();
-        Book { snapshot, rules, ids: OnceCell::new() }
+        Book { snapshot, rules, words: OnceCell::new() }
     }
 
     /// Which of all VMs the rule selects.
     pub fn members(&self, rule: &Rule) -> Vec<bool> {
-        let vms = &self.snapshot.vms;
-        let ids = self.ids.get_or_init(|| vms.iter().map(|vm| vm.id.to_string()).collect());
-        vms.iter().zip(ids).map(|(vm, id)| means_vm(&rule.vms, vm, id)).collect()
+        let Words { ids, tags, places, begins } = self.words.get_or_init(|| Words::of(self.snapshot));
+        let (names, patterns) = (&rule.vms.name, &rule.vms.tag);
+        let tag_fits: Vec<bool> = tags.iter().map(|tag| patterns.iter().any(|pattern| fits(pattern, tag))).collect();
+        let by_name = |v: usize| {
+            names.is_empty() || names.iter().any(|name| fits(name, &self.snapshot.vms[v].name) || fits(name, &ids[v]))
+        };
+        let by_tag =
+            |v: usize| patterns.is_empty() || places[begins[v]..begins[v + 1]].iter().any(|tag| tag_fits[*tag]);
+        (0..ids.len()).map(|v| !rule.vms.is_empty() && by_tag(v) && by_name(v)).collect()
+    }
+}
+
+impl<'g> Words<'g> {
+    fn of(snapshot: &'g Snapshot) -> Self {
+        let ids = snapshot.vms.iter().map(|vm| vm.id.to_string()).collect();
+        let mut words = Words { ids, tags: Vec::new(), places: Vec::new(), begins: vec![0] };
+        let mut known: HashMap<&'g str, usize> = HashMap::new();
+        for vm in &snapshot.vms {
+            for tag in &vm.tags {
+                let place = *known.entry(tag).or_insert(words.tags.len());
+                if place == words.tags.len() {
+                    words.tags.push(tag);
+                }
+                words.places.push(place);
+            }
+            words.begins.push(words.places.len());
+        }
+        words
     }
 }
 
