@@ -16,15 +16,15 @@ pub(super) struct Book<'g> {
     /// What is known of each rule.
     pub rules: Vec<Binding<'g>>,
     /// Made when it is first asked for.
-    words: OnceCell<Words<'g>>,
+    words: OnceCell<Words>,
 }
 
 /// What all VMs are called.
-struct Words<'g> {
+struct Words {
     /// Their ids as text.
     ids: Vec<String>,
     /// All tags, once each.
-    tags: Vec<&'g str>,
+    tags: Vec<String>,
     /// The places there of each VM's tags, and where each VM's begin; one more at the end.
     places: Vec<usize>,
     begins: Vec<usize>,
@@ -84,16 +84,16 @@ impl<'g> Book<'g> {
     }
 }
 
-impl<'g> Words<'g> {
-    fn of(snapshot: &'g Snapshot) -> Self {
+impl Words {
+    fn of(snapshot: &Snapshot) -> Self {
         let ids = snapshot.vms.iter().map(|vm| vm.id.to_string()).collect();
         let mut words = Words { ids, tags: Vec::new(), places: Vec::new(), begins: vec![0] };
-        let mut known: HashMap<&'g str, usize> = HashMap::new();
+        let mut known: HashMap<&str, usize> = HashMap::new();
         for vm in &snapshot.vms {
             for tag in &vm.tags {
                 let place = *known.entry(tag).or_insert(words.tags.len());
                 if place == words.tags.len() {
-                    words.tags.push(tag);
+                    words.tags.push(tag.clone());
                 }
                 words.places.push(place);
             }
