@@ -63,14 +63,19 @@ fn the_same_vms_together_and_apart() {
 #[test]
 fn more_vms_together_than_may_be_together() {
     let three = "kind = \"together\"\nvm = [\"a\", \"b\", \"c\"]";
-    insta::assert_snapshot!(complaint(&rules(three, "kind = \"apart\"\nvm = [\"a\", \"b\", \"c\", \"d\"]\nat_most = 2")));
+    insta::assert_snapshot!(complaint(&rules(
+        three,
+        "kind = \"apart\"\nvm = [\"a\", \"b\", \"c\", \"d\"]\nat_most = 2"
+    )));
     fine(&rules(three, "kind = \"apart\"\nvm = [\"a\", \"b\", \"d\"]\nat_most = 2"));
 }
 
 fn windows(spans: [&str; 2], keys: [&str; 2]) -> String {
     let calendar = |name: &str, spans: &str| format!("[[calendar]]\nname = \"{name}\"\nspans = [\"{spans}\"]\n\n");
     let window = |key: &str, name: &str| format!("kind = \"window\"\nvm = \"db-*\"\n{key} = \"{name}\"");
-    calendar("one", spans[0]) + &calendar("other", spans[1]) + &rules(&window(keys[0], "one"), &window(keys[1], "other"))
+    calendar("one", spans[0])
+        + &calendar("other", spans[1])
+        + &rules(&window(keys[0], "one"), &window(keys[1], "other"))
 }
 
 #[test]

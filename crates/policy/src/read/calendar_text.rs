@@ -28,7 +28,10 @@ pub(crate) fn span(text: &str) -> Result<CalendarSpan, Refused> {
             _ => (&mut days, "days"),
         };
         if slot.replace(word).is_some() {
-            return Err((range(word), format!("these are the second {what} of one span: write two spans")));
+            return Err((
+                range(word),
+                format!("these are the second {what} of one span: write two spans, or days with a comma, e.g. sat,sun"),
+            ));
         }
         any = true;
     }

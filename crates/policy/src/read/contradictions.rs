@@ -113,16 +113,16 @@ fn together_and_apart(together: &ReadRule<'_>, apart: &ReadRule<'_>) -> Option<C
             "rule `{}` wants the same VMs together that rule `{}` keeps apart",
             together.rule.name, apart.rule.name
         ),
-        one: (VM_KEYS, format!("together in one {}", spoken(near))),
-        other: (VM_KEYS, format!("at most {at_most} in one {}", spoken(far))),
+        one: (VM_KEYS, format!("together {}", spoken(near))),
+        other: (VM_KEYS, format!("at most {at_most} {}", spoken(far))),
         help: "take one of the rules away, make one of them soft, or keep them apart at a lower level than together",
     })
 }
 
-fn spoken(level: &Level) -> &str {
+fn spoken(level: &Level) -> String {
     match level {
-        Level::Host => "host",
-        Level::Label(key) => key,
+        Level::Host => "on one host".to_owned(),
+        Level::Label(key) => format!("within one {key}"),
     }
 }
 

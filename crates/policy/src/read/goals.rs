@@ -62,6 +62,9 @@ impl Draft for GoalDraft {
     fn selection(&self) -> &Selection {
         &self.select
     }
+    fn when(&self) -> Option<&str> {
+        self.when.as_deref()
+    }
 }
 
 const SPREAD: [Key<GoalDraft>; 7] = [
@@ -286,21 +289,17 @@ pub(super) fn read<'t>(
 ) -> Option<Vec<Goal>> {
     let (mut goals, mut places) = (Vec::new(), Vec::new());
     for section in sections {
-        let before = problems.len();
         let Some(read) = kinds::read(&GOALS, section, groups, calendars, problems) else { continue };
-        let when = read.draft.when.as_ref().map(|name| Ground { section, calendars, problems }.calendar("when", name));
-        if problems.len() == before {
-            let (kind, weight) = (read.kind, read.draft.weight);
-            goals.push(Goal { name: read.name, kind, weight, when, hosts: read.hosts, vms: read.vms });
-            places.push(section);
-        }
+        let (kind, weight) = (read.kind, read.draft.weight);
+        goals.push(Goal { name: read.name, kind, weight, when: read.when, hosts: read.hosts, vms: read.vms });
+        places.push(section);
     }
     let named = goals.iter().map(|goal: &Goal| goal.name.as_str()).zip(places);
     doubles(named, "goal", "reasons name the goal that they serve, so each needs a name of its own", problems);
     if let (true, Some(last)) =
         (goals.len() == sections.len() && goals.iter().all(|goal| goal.weight == 0), sections.last())
     {
-        let found = Found::new(last.place_of("weight"), "all goals have weight 0", "as every other");
+        let found = Found::new(last.place_of("weight"), "all goals have weight 0", "as of all others");
         problems.push(
             found.help("goals of weight 0 only report: nothing would ever be done; `ulm disable` switches acting off"),
         );

@@ -23,6 +23,10 @@ pub(super) trait Draft: Default {
     fn name(&self) -> Option<&str>;
     fn kind(&self) -> Option<&str>;
     fn selection(&self) -> &Selection;
+    /// The calendar while which it is on.
+    fn when(&self) -> Option<&str> {
+        None
+    }
 }
 
 /// A rule or goal as it was read.
@@ -32,6 +36,7 @@ pub(super) struct Drafted<D, B> {
     pub kind: B,
     pub vms: VmSelector,
     pub hosts: HostSelector,
+    pub when: Option<Calendar>,
 }
 
 impl Ground<'_, '_> {
@@ -72,23 +77,22 @@ pub(super) fn read<D: Draft, B>(
     }
     let kind = kind(kinds, draft.kind(), section, problems);
     keys(kinds, kind, section, &mut draft, problems);
-    let vms = groups.vms(section, draft.selection(), problems);
-    let hosts = groups.hosts(section, draft.selection(), problems);
-    let kind = kind?;
-    if problems.len() == before {
-        whom(kinds.one, kind, section, draft.selection(), problems);
-    }
-    for key in kind.keys.iter().filter(|key| key.must && !section.has(key.name)) {
-        let message = format!("a {} of kind `{}` needs `{}`", kinds.one, kind.name, key.name);
+    for key in kind.iter().flat_map(|kind| kind.keys).filter(|key| key.must && !section.has(key.name)) {
+        let kind = draft.kind().unwrap_or_default();
+        let message = format!("a {} of kind `{kind}` needs `{}`", kinds.one, key.name);
         let found = Found::new(section.place_of("kind"), message, "of this kind");
         problems.push(found.help(format!("`{}`: {}", key.name, key.says)));
     }
-    if problems.len() > before {
-        return None;
-    }
+    // What fits together is asked only when every single value could be read.
+    let readable = problems.len() == before;
+    let vms = groups.vms(section, draft.selection(), problems);
+    let hosts = groups.hosts(section, draft.selection(), problems);
+    let when = draft.when().map(|name| Ground { section, calendars, problems }.calendar("when", name));
+    let kind = kind.filter(|_| readable)?;
+    whom(kinds.one, kind, section, draft.selection(), problems);
     let built = (kind.build)(&draft, &mut Ground { section, calendars, problems });
     let name = draft.name().unwrap_or_default().to_owned();
-    (problems.len() == before).then_some(Drafted { draft, name, kind: built, vms, hosts })
+    (problems.len() == before).then_some(Drafted { draft, name, kind: built, vms, hosts, when })
 }
 
 fn kind<'k, D, B>(
@@ -151,8 +155,9 @@ fn keys<D, B>(
             // Of a kind that is not known: nobody can tell how it should look.
             None if !having.is_empty() => {}
             _ => {
-                let known: Vec<&str> =
-                    kinds.common.iter().chain(own()).chain(selectors()).map(|key| key.name).collect();
+                let all = kinds.kinds.iter().filter(|_| kind.is_none()).flat_map(|kind| kind.keys);
+                let keys = kinds.common.iter().chain(own()).chain(all).chain(selectors());
+                let known: Vec<&str> = keys.map(|key| key.name).collect();
                 problems.push(section.unknown(name, &known));
             }
         }

@@ -77,7 +77,7 @@ impl<'t> Section<'t> {
 
     fn inside(&self, value: Range<usize>, text: &str, part: Range<usize>) -> Place {
         let raw = self.text.get(value.clone()).unwrap_or_default();
-        match raw.find(text) {
+        match raw.find(text).filter(|_| !text.is_empty()) {
             Some(offset) => {
                 let start = value.start + offset;
                 self.at(start + part.start..start + part.end)
