@@ -145,7 +145,8 @@ impl State<'_> {
         load.memory += vm.memory;
         load.vcpus = load.vcpus.saturating_add(u64::from(vm.vcpus));
     }
-    /// Counts the VM on the host no more.
+    /// Counts the VM on the host no more: it has left, or has not arrived. What its arrival takes of the memory that was available when the
+    /// snapshot was taken stays deducted.
     pub fn remove(&mut self, vm: VmIx, host: HostIx) {
         let last = self.places.of(vm).last().copied();
         if let Some(last) = last

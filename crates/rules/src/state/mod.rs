@@ -24,7 +24,7 @@ pub use profile::Profile;
 
 use crate::budget::Budgets;
 use crate::doubts::Doubts;
-use crate::index::Index;
+use crate::index::{Index, Lists};
 use crate::spare::Spare;
 use crate::window::Windows;
 use crate::{HostSet, Initiative, host_state};
@@ -47,6 +47,8 @@ pub struct State<'s> {
     snapshot: &'s Snapshot,
     rulebook: &'s Rulebook,
     index: Index,
+    /// By host those of its rules that may keep it out of moves altogether.
+    closing: Lists,
     doubts: Doubts<'s>,
     pub(crate) limits: Vec<Limit>,
     pub(crate) loads: Vec<Load>,
@@ -87,7 +89,16 @@ impl<'s> State<'s> {
             let rules = index.of_host(ix).iter().map(|number| &rulebook.rules[*number as usize]);
             Limit::new(host, &rulebook.capacity, rules)
         });
+        let mut closing = Lists::default();
+        for (ix, _) in snapshot.hosts_ix() {
+            let closes = |number: &u32| {
+                let kind = &rulebook.rules[*number as usize].kind;
+                matches!(kind, RuleKind::Exclude | RuleKind::Maintenance | RuleKind::Window { .. })
+            };
+            closing.push(index.of_host(ix).iter().copied().filter(closes));
+        }
         let mut state = State {
+            closing,
             limits: limits.collect(),
             loads: vec![Load::default(); snapshot.hosts.len()],
             doubts: Doubts::new(snapshot),
@@ -167,7 +178,7 @@ impl<'s> State<'s> {
             return Some(if maintenance { Blocker::HostInMaintenance } else { Blocker::HostUnreachable });
         }
         let automatic = initiative == Initiative::Automatic;
-        self.index.of_host(ix).iter().find_map(|number| match self.rulebook.rules[*number as usize].kind {
+        self.closing.of(ix.at()).iter().find_map(|number| match self.rulebook.rules[*number as usize].kind {
             RuleKind::Maintenance => Some(Blocker::HostInMaintenance),
             RuleKind::Exclude if automatic => Some(Blocker::HostExcluded),
             RuleKind::Window { .. } if automatic && self.windows.is_shut(*number) => Some(Blocker::HostOutsideWindow),

@@ -102,6 +102,91 @@ fn what_is_begun_is_deducted_from_what_is_asked_next() {
     assert!(state.admits(VmIx(1), HostIx(2), Initiative::Automatic));
 }
 
+fn rule(kind: RuleKind, vms: &str, hosts: &str) -> Rule {
+    crate::testing::rule(kind, Some(vms), Some(hosts))
+}
+
+#[test]
+fn a_vm_that_moves_within_a_rack_counts_there_once() {
+    let mut snapshot = three_hosts();
+    for i in [0, 1] {
+        snapshot.hosts[i].tags.insert("rack=1".into());
+    }
+    let mut rulebook = rulebook();
+    rulebook.rules.push(rule(RuleKind::Apart { level: Level::Label("rack".into()), at_most: 2 }, "-", "*"));
+    rulebook.rules[0].vms.name = vec!["vm-1".into(), "vm-3".into(), "vm-4".into()];
+    let mut state = State::new(&snapshot, &rulebook);
+    assert!(state.admits(VmIx(0), HostIx(1), Initiative::Automatic), "three are in the rack before and after");
+    state.begin(VmIx(2), HostIx(2));
+    state.begin(VmIx(3), HostIx(2));
+    let full = state.why_not(VmIx(0), HostIx(2), Initiative::ByHand);
+    assert_eq!(full[0].to_string(), "rule `r` allows 2 of its VMs on c, and 3 would be there with it");
+    state.remove(VmIx(3), HostIx(2));
+    assert!(state.admits(VmIx(0), HostIx(2), Initiative::ByHand), "that move failed");
+}
+
+#[test]
+fn two_replicas_are_never_in_flight_at_once_by_hand_neither() {
+    let snapshot = three_hosts();
+    let mut rulebook = rulebook();
+    let within = Duration::from_secs(60);
+    let budget = RuleKind::Budget { per: Per::Rule, moves: Some(0), downtime: None, within, at_once: Some(1) };
+    rulebook.rules.push(rule(budget, "vm-?", "-"));
+    let mut state = State::new(&snapshot, &rulebook);
+    assert!(state.vm_stays(VmIx(0), Initiative::Automatic).is_empty(), "without a present moves are not counted");
+    state.begin(VmIx(1), HostIx(2));
+    assert_eq!(codes(&state.vm_stays(VmIx(0), Initiative::ByHand)), ["rule.at_once"]);
+    let state = State::at(&snapshot, &rulebook, Moment { now: Time(0), past: &[] });
+    assert_eq!(codes(&state.vm_stays(VmIx(0), Initiative::Automatic)), ["rule.budget_moves"]);
+}
+
+#[test]
+fn downtime_that_is_forecast_for_moves_in_flight_is_spent() {
+    let snapshot = three_hosts();
+    let mut rulebook = rulebook();
+    let (second, within) = (Duration::from_secs(1), Duration::from_secs(60));
+    let budget = RuleKind::Budget { per: Per::Rule, moves: None, downtime: Some(second), within, at_once: None };
+    rulebook.rules.push(rule(budget, "*", "-"));
+    let mut state = State::at(&snapshot, &rulebook, Moment { now: Time(0), past: &[] });
+    state.begin(VmIx(0), HostIx(2));
+    state.expect_downtime(VmIx(0), second / 2);
+    let stays = |expected| codes(&state.vm_stays_expecting(VmIx(1), Initiative::Automatic, expected));
+    assert!(stays(second / 2).is_empty());
+    assert_eq!(stays(second), ["rule.budget_downtime"]);
+}
+
+#[test]
+fn a_wish_forbids_nothing_and_says_so() {
+    let snapshot = three_hosts();
+    let mut rulebook = rulebook();
+    for kind in [RuleKind::Pin, RuleKind::Together { level: Level::Host }] {
+        rulebook.rules.push(Rule { soft: true, ..rule(kind, "vm-?", "a") });
+    }
+    let mut state = State::new(&snapshot, &rulebook);
+    assert!(state.admits(VmIx(0), HostIx(2), Initiative::Automatic));
+    assert_eq!(codes(&state.unwished(VmIx(0), HostIx(2))), ["rule.soft", "rule.soft"]);
+    assert!(state.unwished(VmIx(0), HostIx(0)).is_empty());
+}
+
+#[test]
+fn the_loss_of_a_host_is_looked_at_for_chosen_moves_and_not_by_the_quick_answer() {
+    let mut snapshot = three_hosts();
+    for host in &mut snapshot.hosts {
+        (host.memory, host.memory_use.0[0].value) = (Bytes::gib(11), Bytes(0));
+    }
+    let mut rulebook = rulebook();
+    rulebook.rules.push(rule(RuleKind::Spare, "-", "?"));
+    let mut state = State::new(&snapshot, &rulebook);
+    assert!(state.spare().is_empty(), "two VMs of 4 GiB on a, two on b: c has room for either two");
+    let profile = state.profile(VmIx(0), Initiative::Automatic);
+    assert_eq!(state.blocker(&profile, HostIx(2)), None);
+    let no = &state.why_not(VmIx(0), HostIx(2), Initiative::Automatic)[0];
+    assert_eq!(no.to_string(), "rule `r`: if a failed its VMs would have no place any more");
+    assert!(!state.admits(VmIx(0), HostIx(2), Initiative::Automatic));
+    state.begin(VmIx(0), HostIx(2));
+    assert_eq!(state.spare().len(), 3, "begun nevertheless: c has room for one more only, and a and b for none");
+}
+
 /// Any small cluster with any obstacles.
 fn clusters() -> impl Strategy<Value = (Snapshot, Rulebook)> {
     let one = (0u8..8, 1u64..40, 0u64..40, 0u8..3, 1u32..12);

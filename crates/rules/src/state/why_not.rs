@@ -17,7 +17,7 @@ impl State<'_> {
         let host = self.snapshot.host(ix);
         let doubt = self.doubts.everything.or(self.doubts.of_host(&host.name)).cloned();
         doubt.or_else(|| host_state::gives_nothing(host)).or_else(|| {
-            self.rules_of_host(ix).find_map(|(number, rule)| self.set_aside(number, rule, host, initiative))
+            self.closing_rules(ix).find_map(|(number, rule)| self.set_aside(number, rule, host, initiative))
         })
     }
 
@@ -44,7 +44,7 @@ impl State<'_> {
         if self.moving.binary_search(&ix).is_ok() {
             reasons.push(Reason::Moving {});
         }
-        for (number, rule) in self.rules_of_host(vm.host) {
+        for (number, rule) in self.closing_rules(vm.host) {
             reasons.extend(self.set_aside(number, rule, home, initiative));
         }
         for (number, rule) in self.rules_of_vm(ix) {
@@ -103,7 +103,7 @@ impl State<'_> {
         broken.sort_unstable();
         let unwished = |number: u32| Reason::Unwished {
             host: self.snapshot.host(to).name.clone(),
-            rule: self.rulebook.rules[number as usize].name.clone(),
+            rule: self.rule(number).name.clone(),
         };
         broken.into_iter().map(unwished).collect()
     }
@@ -187,7 +187,7 @@ impl State<'_> {
             let blocker = if maintenance { Blocker::HostInMaintenance } else { Blocker::HostUnreachable };
             closed.push((blocker, reason));
         }
-        for (number, rule) in self.rules_of_host(ix) {
+        for (number, rule) in self.closing_rules(ix) {
             closed.extend(maintenance::of_host(rule, host).map(|reason| (Blocker::HostInMaintenance, reason)));
             closed.extend(exclude::of_host(rule, host, initiative).map(|reason| (Blocker::HostExcluded, reason)));
             closed.extend(self.window(number, rule, initiative).map(|reason| (Blocker::HostOutsideWindow, reason)));
@@ -245,7 +245,7 @@ impl State<'_> {
 
     /// The sentence of a relation that keeps the VM from the host.
     fn related(&self, relation: &Relation, ix: VmIx, to: HostIx) -> Reason {
-        let (rule, host) = (&self.rulebook.rules[relation.rule as usize], self.snapshot.host(to));
+        let (rule, host) = (self.rule(relation.rule), self.snapshot.host(to));
         let others = || self.relations.others(relation, self.places.of(ix), to);
         match &rule.kind {
             RuleKind::Apart { level, at_most } => apart::reason(rule, domains::name(level, host), others(), *at_most),
@@ -258,7 +258,7 @@ impl State<'_> {
     fn capacity(&self, vm: &Vm, to: HostIx, initiative: Initiative, reasons: &mut Vec<Reason>) {
         let (host, load, limit) = (self.snapshot.host(to), self.load(to), self.limit(to));
         let held = memory_used::ordinary(vm);
-        let rules = || self.rules_of_host(to).map(|(_, rule)| rule);
+        let rules = || self.index.of_host(to).iter().map(|number| self.rule(*number));
         let memory_fits = memory::fits(load.memory, vm.memory, limit.memory);
         let vcpus_fit = vcpus::fits(load.vcpus, vm.vcpus, limit.vcpus);
         if memory_fits && !memory::fits(load.memory, vm.memory, limit.memory_for(initiative)) {
@@ -278,11 +278,15 @@ impl State<'_> {
         }
     }
 
-    fn rules_of_host(&self, host: HostIx) -> impl Iterator<Item = (u32, &Rule)> {
-        self.index.of_host(host).iter().map(|number| (*number, &self.rulebook.rules[*number as usize]))
+    fn closing_rules(&self, host: HostIx) -> impl Iterator<Item = (u32, &Rule)> {
+        self.closing.of(host.at()).iter().map(|number| (*number, self.rule(*number)))
     }
 
     fn rules_of_vm(&self, vm: VmIx) -> impl Iterator<Item = (u32, &Rule)> {
-        self.index.of_vm(vm).iter().map(|number| (*number, &self.rulebook.rules[*number as usize]))
+        self.index.of_vm(vm).iter().map(|number| (*number, self.rule(*number)))
+    }
+
+    fn rule(&self, number: u32) -> &Rule {
+        &self.rulebook.rules[number as usize]
     }
 }

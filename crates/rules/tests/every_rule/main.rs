@@ -3,14 +3,18 @@
 mod meaning;
 mod world;
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use proptest::prelude::*;
-use proptest::strategy::Union;
-use proptest::test_runner::TestCaseError;
+use proptest::strategy::{Union, ValueTree};
+use proptest::test_runner::{TestCaseError, TestRunner};
 use ulm_model::*;
 use ulm_rules::{HostSet, Initiative, State};
 use world::{World, level, percent, worlds};
+
+/// Random clusters for each rule: each is asked about every VM and host, so that some thousand answers are compared.
+const CASES: u32 = 128;
 
 /// Reasons as they are compared: in any order, each once, without the words of some and without looking ahead in calendars.
 fn told(reasons: &[Reason]) -> Vec<Reason> {
@@ -73,7 +77,12 @@ fn agrees(world: &World) -> Result<(), TestCaseError> {
                     None => prop_assert!(meant.iter().all(|reason| stays.contains(reason)), "{}: {:?}", context, meant),
                     Some(blocker) => {
                         let reason = state.reason(blocker, vm, to, initiative);
-                        prop_assert!(meant.contains(&told(&[reason.clone()])[0]), "{}: {:?}", context, reason);
+                        prop_assert!(
+                            meant.contains(&told(std::slice::from_ref(&reason))[0]),
+                            "{}: {:?}",
+                            context,
+                            reason
+                        );
                     }
                 }
                 if one.host != to {
@@ -142,6 +151,7 @@ fn any_kind() -> BoxedStrategy<RuleKind> {
 macro_rules! means_what_is_said {
     ($($name:ident: $kind:expr;)*) => {
         proptest! {
+            #![proptest_config(ProptestConfig::with_cases(CASES))]
             $(
                 #[test]
                 fn $name(world in worlds($kind.boxed())) {
@@ -186,3 +196,49 @@ proptest! {
         }
     }
 }
+
+/// The clusters are not such that a rule never has anything to say.
+#[test]
+fn every_reason_comes_up_often() {
+    let mut runner = TestRunner::deterministic();
+    let mut counts: BTreeMap<&'static str, u32> = BTreeMap::new();
+    for _ in 0..1500 {
+        let world = worlds(any_kind()).new_tree(&mut runner).unwrap().current();
+        let state = world.state();
+        for (vm, _) in world.snapshot.vms_ix() {
+            for (to, _) in world.snapshot.hosts_ix() {
+                let reasons = state.why_not(vm, to, Initiative::Automatic).into_iter().chain(state.unwished(vm, to));
+                reasons.for_each(|reason| *counts.entry(reason.code()).or_default() += 1);
+            }
+        }
+    }
+    let few: Vec<_> = CODES.iter().filter(|code| counts.get(*code).is_none_or(|count| *count < 20)).collect();
+    assert!(few.is_empty(), "{few:?} of {counts:#?}");
+}
+
+const CODES: [&str; 24] = [
+    "rule.excluded",
+    "rule.host_excluded",
+    "rule.pinned",
+    "rule.together",
+    "rule.apart",
+    "rule.max_vms",
+    "rule.headroom",
+    "rule.spare",
+    "rule.one_way",
+    "rule.window",
+    "rule.budget_moves",
+    "rule.budget_downtime",
+    "rule.at_once",
+    "rule.soft",
+    "host.maintenance",
+    "host.unreachable",
+    "capacity.memory",
+    "capacity.memory_used",
+    "capacity.cpu",
+    "platform.pages",
+    "platform.cells",
+    "vm.moving",
+    "already_there",
+    "data.too_few",
+];
