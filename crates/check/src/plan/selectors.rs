@@ -163,6 +163,9 @@ fn fits(pattern: &str, word: &str) -> bool {
     // Up to the first sign that stands for others, both must be the same: that settles most.
     let Some(plain) = pattern.find(['*', '?']) else { return pattern == word };
     let Some(word) = word.strip_prefix(&pattern[..plain]) else { return false };
+    if &pattern[plain..] == "*" {
+        return true;
+    }
     let word: Vec<char> = word.chars().collect();
     let mut reached = vec![false; word.len() + 1];
     reached[0] = true;
