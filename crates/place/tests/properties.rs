@@ -51,7 +51,8 @@ proptest! {
                 let mut at = state.all().to_vec();
                 at[vm as usize] = to;
                 let delta = state.shift_delta(vm, to);
-                let bound = state.leave_bound(vm) + state.sleep_gain(vm);
+                let home = if to == problem.vms[vm as usize].at { state.home_bound(vm) } else { 0 };
+                let bound = state.leave_bound(vm) + home + state.sleep_gain(vm);
                 prop_assert_eq!(delta.is_some(), from != to && unsound(&problem, &at).is_none());
                 state.shift(vm, to);
                 prop_assert_eq!(state.total(), i128::from(cost(&problem, &at).total()));

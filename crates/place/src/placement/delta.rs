@@ -29,16 +29,22 @@ impl Placement<'_> {
         Some(relations + own + curves + rooms)
     }
 
-    /// The most that it can bring that the VM leaves its host, wherever it goes, as one of two that change places or by itself; that the
-    /// host may become empty is not counted.
+    /// The most that it can bring that the VM leaves its host for another one than its home, as one of two that change places or by
+    /// itself; that the host may become empty is not counted.
     pub fn leave_bound(&self, vm: u32) -> i128 {
         let (from, it) = (self.at(vm), &self.problem.vms[vm as usize]);
         let (moved, stays) = (Sum::from(it.move_cost), Sum::from(it.stay_cost));
-        let home = if self.is_home(vm) { stays - moved } else { (moved - stays).max(0) };
+        let home = if self.is_home(vm) { stays - moved } else { 0 };
         let tables = self.tables(vm, from) - self.least_table[vm as usize];
         let curves = -self.curves_delta(from, None, Some(vm));
         let rooms = -self.rooms_delta(&[(from, None, Some(vm))]);
         home + tables + curves + rooms + self.ties.leave_bound(vm as usize, from)
+    }
+
+    /// What [`Placement::leave_bound`] leaves out if the VM may go home.
+    pub fn home_bound(&self, vm: u32) -> i128 {
+        let it = &self.problem.vms[vm as usize];
+        if self.is_home(vm) { 0 } else { (Sum::from(it.move_cost) - Sum::from(it.stay_cost)).max(0) }
     }
 
     /// What is saved if the VM is the last on its host and goes.

@@ -7,7 +7,7 @@
 
 use std::cmp::Reverse;
 
-use super::{Prefer, Search};
+use super::{FULL, Search};
 
 /// So many VMs are looked at in a pass.
 const VMS: usize = 64;
@@ -16,7 +16,7 @@ const TARGETS: usize = 64;
 /// So many VMs are tried on each target.
 const TRIED: usize = 3;
 
-/// Whether a chain was made.
+/// Whether any chain was made.
 pub(super) fn pass(search: &mut Search<'_>) -> bool {
     let mut promising: Vec<(Reverse<i128>, Reverse<u64>, u32)> = Vec::new();
     for vm in 0..search.problem().vms.len() as u32 {
@@ -27,7 +27,7 @@ pub(super) fn pass(search: &mut Search<'_>) -> bool {
     }
     promising.sort_unstable();
     promising.truncate(VMS);
-    promising.into_iter().any(|(.., vm)| place(search, vm))
+    promising.into_iter().fold(false, |any, (.., vm)| (!search.spent() && place(search, vm)) || any)
 }
 
 /// Moves the VM to a host where another one makes room for it, if that lowers the cost.
@@ -68,11 +68,11 @@ fn who_makes_room(search: &mut Search<'_>, vm: u32, to: u32) -> Vec<u32> {
 
 fn attempt(search: &mut Search<'_>, vm: u32, to: u32, other: u32, bound: i128) -> bool {
     let least = search.bound(other);
-    if bound + least + search.state.sleep_gain(vm) <= 0 {
+    if bound + least + search.state.home_bound(other) + search.state.sleep_gain(vm) <= 0 {
         return false;
     }
     let from = search.state.at(vm);
-    let Some((_, third)) = search.best(other, least, Prefer::Full, |_, host| host != from) else { return false };
+    let Some((_, third)) = search.best(other, least, FULL, |_, host| host != from) else { return false };
     let (mark, before) = (search.state.mark(), search.state.total());
     search.shift(other, third);
     let fits = search.weigh(vm, to).is_some();

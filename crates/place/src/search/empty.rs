@@ -7,7 +7,7 @@
 
 use std::cmp::Reverse;
 
-use super::{Prefer, Search};
+use super::{FULL, Search};
 
 /// For comparing costs by what they save.
 const SCALE: i128 = 1 << 20;
@@ -48,14 +48,15 @@ fn attempt(search: &mut Search<'_>, host: u32) -> bool {
     }
     vms.sort_unstable();
     let (mark, before) = (search.state.mark(), search.state.total());
-    let mut left: i128 = vms.iter().map(|it| it.2).sum::<i128>() + search.state.awake_points(host);
+    let mut left: i128 =
+        vms.iter().map(|it| it.2 + search.state.home_bound(it.1)).sum::<i128>() + search.state.awake_points(host);
     for (_, vm, bound) in vms {
         // What is still to come cannot make good what was spent.
         if search.state.total() - left >= before || search.spent() {
             return search.conclude(mark, before, false);
         }
-        left -= bound;
-        let Some((_, to)) = search.best(vm, bound, Prefer::Full, |_, _| true) else {
+        left -= bound + search.state.home_bound(vm);
+        let Some((_, to)) = search.best(vm, bound, FULL, |_, _| true) else {
             return search.conclude(mark, before, false);
         };
         search.shift(vm, to);

@@ -8,7 +8,7 @@
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
-use super::{Prefer, Search};
+use super::{SPARE, Search};
 use crate::problem::{Relation, RelationKind};
 
 /// So many domains of a relation are tried as targets.
@@ -57,7 +57,7 @@ fn attempt(search: &mut Search<'_>, relation: &Relation, vms: &[u32], to: u32) -
     vms.sort_by_key(|vm| (Reverse(search.bulk[*vm as usize]), *vm));
     for vm in vms {
         let bound = search.bound(vm);
-        let best = search.best(vm, bound, Prefer::Spare, |_, host| relation.domains[host as usize] == to);
+        let best = search.best(vm, bound, SPARE, |_, host| relation.domains[host as usize] == to);
         let Some((_, host)) = best else { return search.conclude(mark, before, false) };
         search.shift(vm, host);
     }

@@ -11,8 +11,8 @@
 //!
 //! Method: first what is urgent ([`repair`]). Then steepest descent, quick neighbourhoods first, from the beginning after each success:
 //! one VM goes elsewhere ([`shift`]), two change places ([`swap`]), what should be near comes together ([`gather`]), room is made for
-//! what is wanted ([`rooms`]), a host is emptied as a whole ([`empty`]), one VM makes room for another ([`eject`]). Then VMs go
-//! home whose move brings nothing, and the moves are split into [`packages`].
+//! what is wanted ([`rooms`]), a host is emptied as a whole ([`empty`]), one VM makes room for another ([`eject`]). Moves and
+//! exchanges are first looked for between the few most promising VMs and hosts, at last between all. Then VMs go home whose move brings nothing, and the moves are split into [`packages`].
 //!
 //! Most VMs are passed over at once: what a VM can bring by leaving its host is known without looking at targets
 //! ([`Placement::leave_bound`]); so where nothing is wrong, one look at each VM is all, and where a target costs nothing
@@ -64,8 +64,9 @@ pub fn search(problem: &Problem, effort: &Effort) -> Found {
 
 /// One success of the first neighbourhood that has any.
 fn descend(search: &mut Search<'_>) -> bool {
-    let neighbourhoods = [shift::pass, swap::pass, gather::pass, rooms::pass, empty::pass, eject::pass];
-    neighbourhoods.iter().any(|pass| !search.spent() && pass(search))
+    let quick = [shift::quick, swap::quick, gather::pass, rooms::pass, empty::pass, eject::pass];
+    let neighbourhoods = quick.iter().chain(&[shift::pass as fn(&mut Search<'_>) -> bool, swap::pass]);
+    neighbourhoods.into_iter().any(|pass| !search.spent() && pass(search))
 }
 
 /// Where a search stands.
@@ -79,6 +80,21 @@ struct Search<'p> {
     /// VMs that were moved together in one step.
     together: Vec<Vec<u32>>,
 }
+
+/// How a target is looked for.
+#[derive(Clone, Copy)]
+struct Aim {
+    prefer: Prefer,
+    /// So many possible targets are compared.
+    reach: usize,
+}
+
+/// Among the least used hosts.
+const QUICK: Aim = Aim { prefer: Prefer::Spare, reach: 32 };
+/// Among all, of equals the least used.
+const SPARE: Aim = Aim { prefer: Prefer::Spare, reach: usize::MAX };
+/// Among all, of equals the fullest.
+const FULL: Aim = Aim { prefer: Prefer::Full, reach: usize::MAX };
 
 /// From which end of the hosts by use a target is looked for, if several cost the same.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -118,34 +134,41 @@ impl<'p> Search<'p> {
         self.state.shift_delta(vm, to)
     }
 
-    /// The most that it can bring that the VM goes elsewhere.
+    /// The most that it can bring that the VM goes elsewhere, but not home.
     fn bound(&mut self, vm: u32) -> i128 {
         self.evaluations += 1;
         if self.problem().vms[vm as usize].stays { 0 } else { self.state.leave_bound(vm) }
     }
 
-    /// The cheapest of the targets that `of` says yes to, and how much it changes the total. None is worse than `-bound`, so the first
-    /// that reaches this ends the search.
+    /// By how much the total changes if the VM goes home; `None`: it is there, or may not.
+    fn weigh_home(&mut self, vm: u32) -> Option<i128> {
+        if self.state.is_home(vm) { None } else { self.weigh(vm, self.problem().vms[vm as usize].at) }
+    }
+
+    /// The cheapest of the targets that `of` says yes to, and how much it changes the total. None but home is worse than `-bound`, so
+    /// the first that reaches this ends the search.
     fn best(
         &mut self,
         vm: u32,
         bound: i128,
-        prefer: Prefer,
+        aim: Aim,
         of: impl Fn(&Placement<'_>, u32) -> bool,
     ) -> Option<(i128, u32)> {
-        let mut best: Option<(i128, u32)> = None;
-        let hosts = self.order.len();
+        let home = self.problem().vms[vm as usize].at;
+        let mut best = if of(&self.state, home) { self.weigh_home(vm).map(|delta| (delta, home)) } else { None };
+        let (hosts, mut left) = (self.order.len(), aim.reach);
         for i in 0..hosts {
-            let host = self.order.host(if prefer == Prefer::Spare { i } else { hosts - 1 - i });
-            if !of(&self.state, host) {
+            if left == 0 || self.spent() || best.is_some_and(|(delta, _)| delta <= -bound) {
+                break;
+            }
+            let host = self.order.host(if aim.prefer == Prefer::Spare { i } else { hosts - 1 - i });
+            if host == home || !of(&self.state, host) {
                 continue;
             }
             let Some(delta) = self.weigh(vm, host) else { continue };
+            left -= 1;
             if best.is_none_or(|(least, _)| delta < least) {
                 best = Some((delta, host));
-            }
-            if delta <= -bound || self.spent() {
-                break;
             }
         }
         best

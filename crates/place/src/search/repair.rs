@@ -8,7 +8,7 @@
 
 use std::cmp::Reverse;
 
-use super::{Prefer, Search, eject};
+use super::{FULL, Search, eject};
 
 /// Goes through all that is urgent once.
 pub(super) fn run(search: &mut Search<'_>) {
@@ -29,7 +29,7 @@ pub(super) fn run(search: &mut Search<'_>) {
         if bound + search.state.sleep_gain(vm) <= 0 {
             continue;
         }
-        match search.best(vm, bound, Prefer::Full, |_, _| true) {
+        match search.best(vm, bound, FULL, |_, _| true) {
             Some((delta, to)) if delta < 0 => search.shift(vm, to),
             _ => {
                 eject::place(search, vm);

@@ -6,7 +6,7 @@
 //! Complexity: one look at the VMs of each host for each further one that is wanted, and for each host that is tried its VMs that go ×
 //! hosts.
 
-use super::{Prefer, Search};
+use super::{FULL, Search};
 use crate::placement::Placement;
 use crate::problem::WantedRoom;
 
@@ -76,7 +76,7 @@ fn attempt(search: &mut Search<'_>, host: u32, vms: Vec<u32>) -> bool {
     let (mark, before) = (search.state.mark(), search.state.total());
     for vm in vms {
         let bound = search.bound(vm);
-        let Some((_, to)) = search.best(vm, bound, Prefer::Full, |_, to| to != host) else {
+        let Some((_, to)) = search.best(vm, bound, FULL, |_, to| to != host) else {
             return search.conclude(mark, before, false);
         };
         search.shift(vm, to);
