@@ -105,6 +105,10 @@ impl Survey<'_> {
             .collect();
         free.sort_by(|a, b| b.0.cmp(&a.0).then(a.1.cmp(&b.1)));
         let free_of: Vec<Size> = free.iter().map(|(size, _)| *size).collect();
+        let mut itself = vec![None; self.limits.len()];
+        for (i, (_, host)) in free.iter().enumerate() {
+            itself[host.at()] = Some(i);
+        }
         let mut vms = Vec::new();
         let each = hosts.iter().enumerate().map(|(i, host)| {
             if !asked(i) {
@@ -113,8 +117,7 @@ impl Survey<'_> {
             vms.clear();
             vms.extend(self.guests[host.at()].iter().map(|vm| Size::of(self.snapshot.vm(*vm))));
             vms.extend(self.further.filter(|(_, to)| to == host).map(|(vm, _)| Size::of(self.snapshot.vm(vm))));
-            let itself = free.iter().position(|(_, one)| one == host);
-            placement::exists(&mut vms, &free_of, itself)
+            placement::exists(&mut vms, &free_of, itself[host.at()])
         });
         each.collect()
     }
