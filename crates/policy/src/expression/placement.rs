@@ -117,8 +117,11 @@ impl PlacementExpression {
         let host_values: Vec<Value> =
             hosts.iter().map(|at| host_like(&HostFigures::of(&snapshot.hosts[*at]))).collect();
         let mut results = Vec::with_capacity(rows * hosts.len());
-        for row in 0..rows {
-            let vm = if self.of_vms { vm_like(&VmFigures::of(&snapshot.vms[vms[row]])) } else { Value::Null };
+        let vm_values: Vec<Value> = match self.of_vms {
+            true => vms.iter().map(|at| vm_like(&VmFigures::of(&snapshot.vms[*at]))).collect(),
+            false => vec![Value::Null],
+        };
+        for vm in &vm_values {
             for host in &host_values {
                 results.push(self.evaluate(&self.context(&env, vm.clone(), host.clone())));
             }

@@ -103,8 +103,8 @@ fn step(pattern: &[Token], from: impl Iterator<Item = usize>, letter: Option<cha
 
 /// A run may be empty: whoever is before it is behind it too.
 fn closed(pattern: &[Token], mut positions: BTreeSet<usize>) -> BTreeSet<usize> {
-    for i in 0..pattern.len() {
-        if pattern[i] == Token::Any && positions.contains(&i) {
+    for (i, token) in pattern.iter().enumerate() {
+        if *token == Token::Any && positions.contains(&i) {
             positions.insert(i + 1);
         }
     }

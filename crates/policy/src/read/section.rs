@@ -157,6 +157,10 @@ impl<'t> Parts<'t> {
         }
     }
 
+    pub fn has(&self, key: &str) -> bool {
+        self.sections.iter().any(|section| section.has(key))
+    }
+
     /// Where the value that counts stands: the last one.
     pub fn place_of(&self, key: &str) -> Place {
         let giving = self.sections.iter().rev().find(|section| section.has(key)).or(self.sections.last());

@@ -88,63 +88,69 @@ pub(super) fn read(documents: &[Document<'_>], policy: &mut Policy, problems: &m
 
 /// What must hold between values.
 fn sense(policy: &Policy, [observe, hotspot, limits, capacity, worth]: [&Parts<'_>; 5], problems: &mut Vec<Found>) {
-    let mut must = |holds: bool, parts: &Parts<'_>, key: &str, label: &str, help: &str| {
+    // The first key is wrong; a second one is what it does not fit to.
+    let mut must = |holds: bool, parts: &Parts<'_>, keys: &[&str], label: &str, help: &str| {
+        let [key, others @ ..] = keys else { return };
         if !holds {
             let message = format!("`{key}` in {} cannot be so", parts.shown);
-            problems.push(Found::new(parts.place_of(key), message, label).help(help));
+            let found = Found::new(parts.place_of(key), message, label).help(help);
+            problems.push(match others.iter().find(|other| parts.has(other)) {
+                Some(other) => found.also(parts.place_of(other), format!("`{other}`")),
+                None => found,
+            });
         }
     };
     let (o, h, l, c, w) = (&policy.observe, &policy.hotspot, &policy.limits, &policy.capacity, &policy.worth);
-    must(!o.interval.is_zero(), observe, "interval", "no time at all", "hosts are asked every 15 s by default");
-    must(!o.deadline.is_zero(), observe, "deadline", "no time at all", "a host has 5 s to answer by default");
+    must(!o.interval.is_zero(), observe, &["interval"], "no time at all", "hosts are asked every 15 s by default");
+    must(!o.deadline.is_zero(), observe, &["deadline"], "no time at all", "a host has 5 s to answer by default");
     must(
         o.stale_after >= o.interval,
         observe,
-        "stale_after",
+        &["stale_after", "interval"],
         "shorter than `interval`",
         "every figure would be stale before the next one comes: nothing would ever move",
     );
     for (key, threshold) in [("cpu", h.cpu), ("memory", h.memory)] {
-        must(threshold <= Share::WHOLE, hotspot, key, "more than 100 %", "no host could ever be above it");
+        must(threshold <= Share::WHOLE, hotspot, &[key], "more than 100 %", "no host could ever be above it");
         must(
             threshold > h.margin,
             hotspot,
-            key,
+            &[key, "margin"],
             "not above `margin`",
             "a target must stay below the threshold less the margin: no host could ever be one",
         );
     }
-    must(h.of > 0, hotspot, "of", "none at all", "16 samples are looked at by default");
-    must(h.above > 0, hotspot, "above", "none at all", "every host would be overworked at every moment");
+    must(h.of > 0, hotspot, &["of"], "none at all", "16 samples are looked at by default");
+    must(h.above > 0, hotspot, &["above"], "none at all", "every host would be overworked at every moment");
     must(
         h.above <= h.of,
         hotspot,
-        "above",
+        &["above", "of"],
         "more than `of`",
         "a host can be above its threshold in no more samples than are looked at",
     );
     must(
         h.no_return <= Duration::from_secs(7 * 86_400),
         hotspot,
-        "no_return",
+        &["no_return"],
         "longer than a week",
         "what happened longer ago is not looked at: 7d is the most",
     );
     let disable = "`ulm disable` switches acting off";
-    must(l.moves > 0, limits, "moves", "none at all", disable);
-    must(l.moves_per_host > 0, limits, "moves_per_host", "none at all", disable);
-    must(!l.deadline.is_zero(), limits, "deadline", "no time at all", "a move has 30 min by default");
+    must(l.moves > 0, limits, &["moves"], "none at all", disable);
+    must(l.moves_per_host > 0, limits, &["moves_per_host"], "none at all", disable);
+    must(!l.deadline.is_zero(), limits, &["deadline"], "no time at all", "a move has 30 min by default");
     let whole = "100 % promises no more than there is";
-    must(c.memory_overcommit > Share::ZERO, capacity, "memory_overcommit", "nothing", whole);
+    must(c.memory_overcommit > Share::ZERO, capacity, &["memory_overcommit"], "nothing", whole);
     let four = "400 % promises four vCPUs for each CPU";
-    must(c.cpu_overcommit > Share::ZERO, capacity, "cpu_overcommit", "nothing", four);
+    must(c.cpu_overcommit > Share::ZERO, capacity, &["cpu_overcommit"], "nothing", four);
     let never = "no move could ever pay back: 50 % is the default";
-    must(w.payback > Share::ZERO, worth, "payback", "nothing", never);
-    must(!w.lasts.is_zero(), worth, "lasts", "no time at all", "a gain is taken to last for 1 h by default");
+    must(w.payback > Share::ZERO, worth, &["payback"], "nothing", never);
+    must(!w.lasts.is_zero(), worth, &["lasts"], "no time at all", "a gain is taken to last for 1 h by default");
     must(
         w.gain < Share::WHOLE,
         worth,
-        "gain",
+        &["gain"],
         "100 % or more",
         "nothing can gain more than everything: 2 % is the default",
     );
