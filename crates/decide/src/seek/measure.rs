@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use ulm_model::{Gain, HostIx, Share, label};
-use ulm_policy::{Goal, GoalKind, Spread};
+use ulm_policy::{Goal, GoalKind, PlacementExpression, Spread};
 use ulm_rules::select::selects_host;
 
 use super::question::{CPU, DISK, HELD, NETWORK, PROMISED, Question, USED, VCPUS, WISHED};
@@ -53,7 +53,20 @@ pub(crate) fn gains(q: &Question, round: &Round<'_>, goal: &Goal, before: &[u32]
             };
             vec![both(format!("places too many that VMs of one {key} are spread over"), &spread)]
         }
-        GoalKind::Custom(_) => Vec::new(),
+        GoalKind::Custom(custom) => match &custom.each {
+            Some(each) => {
+                let table = PlacementExpression::each(each).and_then(|each| each.over(snapshot));
+                let sum = |at: &[u32]| match &table {
+                    Ok(table) => q.vms.iter().zip(at).map(|(vm, host)| table.cost(vm.at(), *host as usize)).sum(),
+                    Err(_) => 0i64,
+                };
+                vec![both("cost by its expression".into(), &|at| sum(at).to_string())]
+            }
+            None => {
+                let carrying = |at: &[u32]| carrying(q, at).into_iter().filter(|host| in_goal(round, goal, *host)).count();
+                vec![both("hosts that carry VMs".into(), &|at| carrying(at).to_string())]
+            }
+        },
     };
     all.into_iter().filter(|gain| gain.before != gain.after).collect()
 }
@@ -68,7 +81,7 @@ fn load_gains(
     after: &[u32],
 ) -> Vec<Gain> {
     let touched = touched(before, after);
-    let mut gains = Vec::new();
+    let mut gains: Vec<(Share, Gain)> = Vec::new();
     for (resource, _) in terms::spread_of(spread).into_iter().filter(|(_, weight)| *weight > 0) {
         let (was, is) = (loads(q, before, resource), loads(q, after, resource));
         let wholes = terms::wholes(q, &round.input.snapshot, goal, resource);
@@ -79,11 +92,13 @@ fn load_gains(
         let (before, after) = (part(&was, fullest), part(&is, fullest));
         if after < before {
             let what = format!("{} on {name}", named(resource));
-            let (before, after) = (before.to_string(), after.to_string());
-            gains.push(Gain { goal: goal.name.clone(), what, before, after });
+            let gain = Gain { goal: goal.name.clone(), what, before: before.to_string(), after: after.to_string() };
+            gains.push((before, gain));
         }
     }
-    gains
+    // The fullest speaks first.
+    gains.sort_by_key(|(before, _)| std::cmp::Reverse(*before));
+    gains.into_iter().map(|(_, gain)| gain).collect()
 }
 
 /// The hosts whose VMs are not the same in both.

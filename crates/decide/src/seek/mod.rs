@@ -106,6 +106,10 @@ pub(crate) fn exchange(
     wholes[host.at()] = whole;
     question.problem.curves.push(Curve { resource: number, whole: wholes, floor: threshold.0, power: 1, weight: DEAR });
     question.price_moves(DEAR / 10_000);
+    // It takes one VM for another as long as that is less.
+    let load = measure::loads(&question, &question.home(), number)[host.at()];
+    let capacity = &mut question.problem.hosts[host.at()].capacity[number];
+    *capacity = load.max(*capacity);
     let found = search(&question.problem, &effort(round));
     let (home, mut end) = (question.home(), question.home());
     found.packages.iter().for_each(|package| apply(&mut end, &package.moves));

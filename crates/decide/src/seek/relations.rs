@@ -88,15 +88,13 @@ fn lets_be_on(rule: &Rule, host: &ulm_model::Host) -> bool {
     selects_host(&rule.hosts, host) == (rule.kind == RuleKind::Pin)
 }
 
-/// For each host the number of its domain: its own, or from the number of hosts on one for each value of the label.
+/// For each host the number of its domain: that of the first host in it.
 pub(crate) fn domains(snapshot: &Snapshot, level: &Level) -> Vec<u32> {
-    let hosts = snapshot.hosts.len() as u32;
-    let Level::Label(key) = level else { return (0..hosts).collect() };
-    let mut known: BTreeMap<&str, u32> = BTreeMap::new();
+    let Level::Label(key) = level else { return (0..snapshot.hosts.len() as u32).collect() };
+    let mut first: BTreeMap<&str, u32> = BTreeMap::new();
     let mut domains = Vec::with_capacity(snapshot.hosts.len());
     for (ix, host) in snapshot.hosts_ix() {
-        let next = hosts + known.len() as u32;
-        domains.push(label(&host.tags, key).map_or(ix.0, |value| *known.entry(value).or_insert(next)));
+        domains.push(label(&host.tags, key).map_or(ix.0, |value| *first.entry(value).or_insert(ix.0)));
     }
     domains
 }

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use ulm_model::{Host, HostIx, Reason, Share, Snapshot, label};
-use ulm_place::{Curve, Points, Relation, RelationKind, WantedRoom};
-use ulm_policy::{Goal, GoalKind, Shape, Spread};
+use ulm_place::{Curve, Points, Relation, RelationKind, Table, WantedRoom};
+use ulm_policy::{Custom, Goal, GoalKind, PlacementExpression, PlacementTable, Shape, Spread};
 use ulm_rules::HostSet;
 use ulm_rules::select::selects_host;
 
@@ -168,11 +168,38 @@ fn make_room(question: &mut Question, round: &Round<'_>, goal: &Goal, shape: &Sh
     question.problem.rooms.push(WantedRoom { shape: wanted, allowed, count, points: points(weight) });
 }
 
-/// A unit of the expressions costs as much as moving 4 GiB, at the usual wish for gain.
-fn custom_cost(q: &mut Question, snapshot: &Snapshot, goal: &Goal, custom: &ulm_policy::Custom) -> Vec<Reason> {
+/// A unit of the expressions costs as much as moving 4 GiB, at the usual wish for gain. Gives what was set aside.
+fn custom_cost(q: &mut Question, snapshot: &Snapshot, goal: &Goal, custom: &Custom) -> Vec<Reason> {
     let unit = Points::from(goal.weight);
-    let (_, _, _, _) = (q, snapshot, custom, unit);
-    Vec::new()
+    let mut aside = Vec::new();
+    for (text, awake) in [(&custom.each, false), (&custom.awake, true)] {
+        let Some(text) = text else { continue };
+        let table = match evaluated(text, awake, snapshot) {
+            Ok(table) => table,
+            Err(what) => {
+                aside.push(Reason::Impossible { of: format!("goal `{}`", goal.name), what });
+                continue;
+            }
+        };
+        aside.extend(table.aside.iter().cloned());
+        let points: Vec<Points> = table.points.iter().map(|cost| cost.saturating_mul(unit).min(1 << 38)).collect();
+        if awake {
+            q.problem.awake.resize(snapshot.hosts.len(), 0);
+            for (host, awake) in q.problem.awake.iter_mut().enumerate() {
+                *awake = awake.saturating_add(points[table.host_class[host] as usize]);
+            }
+        } else {
+            let vm_class = q.vms.iter().map(|vm| table.vm_class[vm.at()]).collect();
+            let (host_class, host_classes) = (table.host_class, table.host_classes);
+            q.problem.tables.push(Table { vm_class, host_class, points, host_classes });
+        }
+    }
+    aside
+}
+
+fn evaluated(text: &str, awake: bool, snapshot: &Snapshot) -> Result<PlacementTable, String> {
+    let expression = if awake { PlacementExpression::awake(text) } else { PlacementExpression::each(text) };
+    expression.and_then(|expression| expression.over(snapshot)).map_err(|error| error.to_string())
 }
 
 /// As points that sums can be built of.

@@ -9,9 +9,9 @@ use ulm_model::{
     Copying, Holds, HostIx, Power, Reason, Rulebook, Task, TaskHost, TaskResource, TaskRule, TaskRuleKind, TaskVm, VmIx,
 };
 use ulm_policy::Policy;
-use ulm_rules::{HostSet, Initiative, State, memory, memory_used, vcpus};
+use ulm_rules::{HostSet, Initiative, State, memory_used};
 
-use super::Wanted;
+use super::{Wanted, company};
 use crate::{Input, figures, gates};
 
 /// So many hosts may lend their room. More would rarely help and always cost effort.
@@ -82,12 +82,11 @@ impl<'i> Ground<'i> {
 
     /// What the host could still give of each resource; negative when it has given too much.
     fn free(&self, ix: HostIx) -> [i128; 3] {
-        let (host, load, capacity) =
-            (self.input.snapshot.host(ix), self.state.load(ix), &self.state.rulebook().capacity);
-        let available = memory_used::available(host).map_or(-1, |available| i128::from(available.0));
+        let (limit, load) = (self.state.limit(ix), self.state.load(ix));
+        let available = limit.available.map_or(-1, |available| i128::from(available.0));
         [
-            i128::from(memory::limit(host, capacity).0) - i128::from(load.memory.0),
-            i128::from(vcpus::limit(host, capacity)) - i128::from(load.vcpus),
+            i128::from(limit.memory_for(Initiative::Automatic).0) - i128::from(load.memory.0),
+            i128::from(limit.vcpus_for(Initiative::Automatic)) - i128::from(load.vcpus),
             available - i128::from(load.arriving.0),
         ]
     }
@@ -167,7 +166,7 @@ impl Field {
             resources: RESOURCES.map(|name| TaskResource { name: name.into(), holds: Holds::Always }).into(),
             hosts: task_hosts(ground, &hosts, &movers),
             vms: movers.iter().map(|mover| task_vm(ground, &hosts, mover)).collect(),
-            rules: only(&hosts, &movers),
+            rules: rules(ground, &hosts, &movers),
             links: Vec::new(),
         };
         Field { task, hosts, vms: movers.into_iter().map(|mover| mover.vm).collect() }
@@ -222,6 +221,13 @@ fn task_hosts(ground: &Ground<'_>, hosts: &[HostIx], movers: &[Mover]) -> Vec<Ta
         }
     };
     hosts.iter().enumerate().map(host).collect()
+}
+
+/// What pins and the like say, and what companions ask of each other.
+fn rules(ground: &Ground<'_>, hosts: &[HostIx], movers: &[Mover]) -> Vec<TaskRule> {
+    let mut rules = only(hosts, movers);
+    rules.extend(company::rules(ground, hosts, &movers.iter().map(|mover| (mover.vm, mover.to)).collect::<Vec<_>>()));
+    rules
 }
 
 /// One rule for all VMs that may be brought to the same hosts; none for those that may go anywhere.

@@ -18,6 +18,7 @@
 //! Complexity: linear in VMs for the sums; the questions are about the hosts concerned and [`field::HELPERS`] more, and the effort for
 //! each is bounded by a count, so that the same input gives the same answer.
 
+mod company;
 mod field;
 mod steps;
 mod why;
@@ -26,7 +27,7 @@ use ulm_check::{Grounds, Sane, check};
 use ulm_model::{Answer, Expected, HostIx, Plan, Reason, Rulebook, Step, VmIx};
 use ulm_path::{Alone, Budget, ByBytes, path};
 use ulm_policy::Policy;
-use ulm_rules::Initiative;
+use ulm_rules::{Initiative, State};
 
 use crate::Input;
 use crate::draft::empty_plan;
@@ -126,6 +127,7 @@ pub(crate) fn steps_to(
             None => asked.push(one),
         }
     }
+    lose_no_spare(&ground, &mut asked, &mut left_out);
     let mut dear = 0;
     while !asked.is_empty() {
         match ask(&mut ground, &asked) {
@@ -150,6 +152,27 @@ pub(crate) fn steps_to(
         }
     }
     (Vec::new(), left_out)
+}
+
+/// Leaves out what would take the room that hosts keep for the loss of another one, everything counted where it is and where it goes.
+fn lose_no_spare(ground: &Ground<'_>, asked: &mut Vec<&Wanted>, left_out: &mut Vec<(VmIx, Reason)>) {
+    let rules = &ground.state.rulebook().rules;
+    if !rules.iter().any(|rule| rule.kind == ulm_model::RuleKind::Spare) {
+        return;
+    }
+    let mut state = State::at(&ground.input.snapshot, ground.state.rulebook(), ground.input.moment());
+    let mut without = Vec::new();
+    for one in asked.iter() {
+        match state.keeps_spare(one.vm, one.to) {
+            Ok(()) => state.begin(one.vm, one.to),
+            Err(reason) => {
+                without.push(one.package);
+                left_out.push((one.vm, reason));
+            }
+        }
+    }
+    let gone: Vec<VmIx> = left_out.iter().map(|(vm, _)| *vm).collect();
+    asked.retain(|one| !gone.contains(&one.vm) && (one.package.is_none() || !without.contains(&one.package)));
 }
 
 /// How all of these get where they are wanted; or why not.
