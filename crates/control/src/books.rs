@@ -1,19 +1,21 @@
 //! What the daemon writes down: state and ledger (nothing is begun without them), and the history (watching goes on without it).
 
 use std::path::Path;
-use std::sync::Mutex;
+use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
 use ulm_decide::Past;
+use ulm_forecast::{Outlook, Profile};
 use ulm_model::ledger::{Entry, Event};
-use ulm_model::{HostName, Snapshot, Time};
+use ulm_model::{HostName, MilliCpu, Snapshot, Time};
 use ulm_store::{Entity, Filter, History, Metric, Resolution, Store, StoreError, Unit};
 
+use crate::demand::Demands;
 use crate::journal::Journal;
 use crate::order::{OrderError, Refusal};
 use crate::published::Published;
 use crate::samples;
-use crate::view::{HistoryQuery, LedgerQuery, Series, SeriesPoint};
+use crate::view::{Forecast, ForecastPoint, ForecastQuery, HistoryQuery, LedgerQuery, Series, SeriesPoint};
 
 /// What happened longer ago does not bear on decisions: no budget counts further back, and cool-downs are shorter.
 const BEARS_FOR: Duration = ulm_model::Rulebook::REMEMBERED;
@@ -28,6 +30,7 @@ pub struct Books {
     recording: Mutex<Recording>,
     /// What the ledger says of the past, as far as decisions need it.
     past: Mutex<Past>,
+    demands: Mutex<Demands>,
 }
 
 #[derive(Default)]
@@ -50,10 +53,10 @@ impl Books {
 
     fn with(store: Store) -> Result<Books, StoreError> {
         let history = store.history()?;
-        Ok(Books { store, history, recording: Mutex::default(), past: Mutex::default() })
+        Ok(Books { store, history, recording: Mutex::default(), past: Mutex::default(), demands: Mutex::default() })
     }
 
-    /// Reads from the ledger what bears on decisions at `now`, so that cool-downs survive a restart.
+    /// Reads from the ledger what bears on decisions at `now`, so that cool-downs survive a restart, and what was learned of demand.
     pub fn recall(&self, now: Time) -> Result<(), StoreError> {
         let filter = Filter { since: Some(now - BEARS_FOR), ..Filter::default() };
         let mut past = Past::default();
@@ -61,6 +64,7 @@ impl Books {
             past.note(entry);
         }
         *self.past.lock().expect("no holder of the past panics") = past;
+        *self.demands() = Demands::restored(&self.history, now)?;
         Ok(())
     }
 
@@ -74,16 +78,59 @@ impl Books {
         &self.store
     }
 
-    /// Keeps a round's figures, and does a part of the upkeep that is due.
+    /// Keeps a round's figures, and does a part of the upkeep that is due. What is learned from them is learned even if they cannot be kept.
     pub fn record(&self, snapshot: &Snapshot) -> Result<(), StoreError> {
+        self.demands().learn(snapshot);
         let mut recording = self.recording.lock().expect("no recorder panics");
         let last = recording.last;
         let tick = recording.series.tick(snapshot, last, &self.history)?;
         self.history.append(&tick)?;
         recording.last = snapshot.taken_at;
+        self.demands().keep_some(&self.history, snapshot.taken_at)?;
         self.history.maintain(snapshot.taken_at)?;
         self.past.lock().expect("no holder of the past panics").forget(snapshot.taken_at - BEARS_FOR);
         Ok(())
+    }
+
+    fn demands(&self) -> MutexGuard<'_, Demands> {
+        self.demands.lock().expect("no holder of demands panics")
+    }
+
+    /// What is expected of the VMs of a snapshot, in its order.
+    pub fn outlooks(&self, snapshot: &Snapshot, now: Time) -> Vec<Option<Outlook>> {
+        self.demands().outlooks(snapshot, now)
+    }
+
+    /// Keeps all that was learned of demand, for an orderly end.
+    pub fn keep_demand(&self, now: Time) -> Result<(), StoreError> {
+        self.demands().keep_all(&self.history, now)
+    }
+
+    /// What a VM is expected to want from now on, by quarters of an hour.
+    pub fn forecast(&self, query: &ForecastQuery, snapshot: &Snapshot, now: Time) -> Result<Forecast, OrderError> {
+        const QUARTER: Duration = Duration::from_secs(900);
+        if !(1..=ForecastQuery::MOST_HOURS).contains(&query.hours) {
+            let message =
+                format!("a forecast is for 1 to {} hours, not for {}", ForecastQuery::MOST_HOURS, query.hours);
+            return Err(OrderError::new(Refusal::Malformed, message));
+        }
+        let vm = snapshot.vm(crate::orders::find_vm(snapshot, &query.of)?);
+        let known = self.demands().profile(vm.id).cloned();
+        let profile = known.unwrap_or_else(|| Profile::new(MilliCpu::cpus(vm.vcpus)));
+        let first = Time(now.seconds().div_euclid(900) * 900_000);
+        let point = |at: Time| {
+            // Of the quarter that has begun what is left of it.
+            let expected = profile.expected(at.max(now));
+            ForecastPoint { at, median: expected.median, high: expected.high }
+        };
+        Ok(Forecast {
+            of: vm.name.clone(),
+            id: vm.id,
+            whole: profile.whole(),
+            learned: profile.learned(),
+            seen: profile.cells_seen(),
+            points: (0..query.hours * 4).map(|n| point(first + QUARTER * n)).collect(),
+        })
     }
 
     /// Entries of the ledger, newest first.

@@ -203,6 +203,9 @@ impl Daemon {
             self.core.publish();
         }
         let now = self.core.clock.now();
+        if let Err(error) = off_the_loop(|| self.core.books.keep_demand(now)) {
+            tracing::error!(%error, "what was learned of demand since it was kept last is lost");
+        }
         if let Err(error) = self.core.books.store().append(now, &Event::DaemonStopped) {
             tracing::error!(%error, "the ledger cannot be written");
         }
@@ -484,7 +487,8 @@ impl Core {
                 past.changed([&open.from, &open.to], now);
             }
         }
-        ulm_decide::Input::new(snapshot.clone(), now, self.published.acting, past)
+        let outlooks = self.books.outlooks(snapshot, now);
+        ulm_decide::Input::new(snapshot.clone(), now, self.published.acting, past).with_outlooks(outlooks)
     }
 
     fn check(&self, plan: &Plan, snapshot: &Snapshot) -> Result<(), Fault> {

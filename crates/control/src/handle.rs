@@ -16,7 +16,9 @@ use crate::books::Books;
 use crate::fleet::{Connector, name_of};
 use crate::order::{Order, OrderError, Refusal, Reply};
 use crate::published::Published;
-use crate::view::{Accepted, HistoryQuery, HostTrial, LedgerQuery, PlanStatus, Series, Status, VmStatus};
+use crate::view::{
+    Accepted, Forecast, ForecastQuery, HistoryQuery, HostTrial, LedgerQuery, PlanStatus, Series, Status, VmStatus,
+};
 
 /// See the module's text. Cheap to clone.
 #[derive(Clone)]
@@ -79,6 +81,11 @@ impl Handle {
     /// Figures over time.
     pub fn history(&self, query: &HistoryQuery) -> Result<Vec<Series>, OrderError> {
         self.books.history(query, &self.published())
+    }
+
+    /// What a VM is expected to want.
+    pub fn forecast(&self, query: &ForecastQuery) -> Result<Forecast, OrderError> {
+        self.books.forecast(query, &self.published().snapshot, self.clock.now())
     }
 
     /// Connects to a host on trial and tells what is there. Changes nothing.

@@ -15,6 +15,7 @@ pub mod act;
 pub mod books;
 pub mod connect;
 pub mod daemon;
+pub mod demand;
 pub mod executor;
 pub mod fleet;
 pub mod handle;

@@ -257,6 +257,55 @@ pub struct SeriesPoint {
     pub max: f64,
 }
 
+/// Which forecast is wanted.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ForecastQuery {
+    /// Of which VM: its name or UUID.
+    pub of: String,
+    /// For so many hours from now on, 1 to [`ForecastQuery::MOST_HOURS`]; 24 when not given.
+    #[serde(default = "ForecastQuery::a_day")]
+    pub hours: u32,
+}
+
+impl ForecastQuery {
+    /// No forecast reaches further than a week.
+    pub const MOST_HOURS: u32 = 168;
+
+    fn a_day() -> u32 {
+        24
+    }
+}
+
+/// What a VM is expected to want.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Forecast {
+    /// Which VM, by name.
+    pub of: String,
+    /// Its UUID.
+    pub id: VmId,
+    /// Its size: all its virtual CPUs.
+    pub whole: MilliCpu,
+    /// How much time this was learned from. Less than an hour: nothing is known but the size. Less than a day: only the most that
+    /// was seen is.
+    pub learned: Duration,
+    /// Quarters of an hour of the week, of 672, that were seen at least once.
+    pub seen: usize,
+    /// By quarters of an hour.
+    pub points: Vec<ForecastPoint>,
+}
+
+/// What is expected in the quarter of an hour that begins at a time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ForecastPoint {
+    /// When it begins.
+    pub at: Time,
+    /// Half of the time it is not more than this.
+    pub median: MilliCpu,
+    /// 95 % of the time it is not more than this.
+    pub high: MilliCpu,
+}
+
 impl PlanStatus {
     /// Whether every step is over.
     pub fn is_over(&self) -> bool {

@@ -69,6 +69,8 @@ pub enum Command {
     Abort(Abort),
     /// What was done and why, and figures over time
     History(History),
+    /// What a VM is expected to want over the next hours
+    Forecast(Forecast),
     /// The policy file
     #[command(subcommand)]
     Policy(Policy),
@@ -335,6 +337,16 @@ pub struct History {
     /// Only this metric, e.g. cpu_use, memory_use, contention
     #[arg(long)]
     pub metric: Option<String>,
+}
+
+/// `ulm forecast`.
+#[derive(Clone, Debug, Args)]
+pub struct Forecast {
+    /// The VM: its name or UUID
+    pub vm: String,
+    /// For so many hours from now on, up to a week
+    #[arg(long, default_value_t = 24, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=168))]
+    pub hours: u32,
 }
 
 /// `ulm policy`.

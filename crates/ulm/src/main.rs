@@ -10,6 +10,7 @@ mod exit;
 mod export;
 mod figures;
 mod follow;
+mod forecast;
 mod history;
 mod hosts;
 mod import;
@@ -64,6 +65,7 @@ async fn run(common: &Common, command: Command) -> Outcome {
         Command::Migrate(args) => plans::migrate(common, &client, args).await,
         Command::Abort(args) => plans::abort(common, &client, args).await,
         Command::History(args) => history::run(common, &client, args).await,
+        Command::Forecast(args) => forecast::run(common, &client, args).await,
         Command::Policy(args) => policy(common, args),
         Command::ExitCodes => {
             anstream::println!("{}", exit::ABOUT);

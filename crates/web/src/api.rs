@@ -20,6 +20,7 @@
 //! | `POST /v1/moves/abort` | [`AbortOrder`] | list of [`MoveKey`](ulm_model::ledger::MoveKey) |
 //! | `GET /v1/ledger` | [`LedgerQuery`](ulm_control::view::LedgerQuery) | list of [`Entry`](ulm_model::ledger::Entry), newest first |
 //! | `GET /v1/history` | [`HistoryQuery`](ulm_control::view::HistoryQuery) | list of [`Series`](ulm_control::view::Series) |
+//! | `GET /v1/forecast` | [`ForecastQuery`](ulm_control::view::ForecastQuery) | [`Forecast`](ulm_control::view::Forecast) |
 //!
 //! What goes wrong is told as [`Failure`] with a status code that fits, see [`crate::error`]. Keys that
 //! are not known are refused, so that a misspelt one does not pass for an order that was obeyed.
@@ -64,6 +65,8 @@ pub const MOVES_ABORT: &str = "/v1/moves/abort";
 pub const LEDGER: &str = "/v1/ledger";
 /// Where figures over time are read.
 pub const HISTORY: &str = "/v1/history";
+/// Where what a VM is expected to want is read.
+pub const FORECAST: &str = "/v1/forecast";
 
 /// The largest body of an order, in bytes.
 pub const MAX_ORDER: usize = 64 << 10;

@@ -16,7 +16,8 @@ use thiserror::Error;
 use tokio::net::UnixStream;
 use tokio::time::timeout;
 use ulm_control::view::{
-    Accepted, HistoryQuery, HostStatus, HostTrial, LedgerQuery, MoveStatus, PlanStatus, Series, Status, VmStatus,
+    Accepted, Forecast, ForecastQuery, HistoryQuery, HostStatus, HostTrial, LedgerQuery, MoveStatus, PlanStatus,
+    Series, Status, VmStatus,
 };
 use ulm_model::ledger::{Entry, MoveKey};
 use ulm_model::{Acting, HostName, Plan, Snapshot, text};
@@ -132,6 +133,12 @@ impl Client {
             ("points", Some(query.points.to_string())),
         ];
         self.get(&with_query(api::HISTORY, &pairs)).await
+    }
+
+    /// What a VM is expected to want.
+    pub async fn forecast(&self, query: &ForecastQuery) -> Answer<Forecast> {
+        let pairs = [("of", Some(query.of.clone())), ("hours", Some(query.hours.to_string()))];
+        self.get(&with_query(api::FORECAST, &pairs)).await
     }
 
     /// Switches acting.

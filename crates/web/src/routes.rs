@@ -13,7 +13,7 @@ use axum::routing::{delete, get, post, put};
 use axum::{Json, Router};
 use serde::de::DeserializeOwned;
 use ulm_control::view::{
-    Accepted, HistoryQuery, HostStatus, HostTrial, LedgerQuery, MoveStatus, PlanStatus, Series, Status, VmStatus,
+    Accepted, Forecast, ForecastQuery, HistoryQuery, HostStatus, HostTrial, LedgerQuery, MoveStatus, PlanStatus, Series, Status, VmStatus,
 };
 use ulm_control::{Handle, OrderError};
 use ulm_model::ledger::{Entry, MoveKey};
@@ -49,6 +49,7 @@ pub fn router(handle: Handle) -> Router {
         .route(api::MOVES_ABORT, post(abort))
         .route(api::LEDGER, get(ledger))
         .route(api::HISTORY, get(history))
+        .route(api::FORECAST, get(forecast))
         .layer(DefaultBodyLimit::max(api::MAX_ORDER))
         .fallback(no_such_path)
         .method_not_allowed_fallback(no_such_method)
@@ -95,6 +96,10 @@ async fn ledger(State(handle): State<Handle>, Asked(query): Asked<LedgerQuery>) 
 
 async fn history(State(handle): State<Handle>, Asked(query): Asked<HistoryQuery>) -> Answer<Vec<Series>> {
     Ok(Json(blocking(move || handle.history(&query)).await?))
+}
+
+async fn forecast(State(handle): State<Handle>, Asked(query): Asked<ForecastQuery>) -> Answer<Forecast> {
+    Ok(Json(blocking(move || handle.forecast(&query)).await?))
 }
 
 async fn set_acting(State(handle): State<Handle>, By(by): By, Order(order): Order<ActingOrder>) -> Answer<Done> {
