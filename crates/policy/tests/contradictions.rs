@@ -1,5 +1,6 @@
 //! Rules that cannot both hold are told with both lines; what only may be so is not.
 
+use proptest::prelude::*;
 use ulm_policy::Policy;
 
 fn complaint(text: &str) -> String {
@@ -107,4 +108,76 @@ fn a_capacity_that_never_counts() {
 #[test]
 fn a_group_that_nothing_names_is_no_contradiction() {
     fine("[[group]]\nname = \"spare\"\nvm = \"x\"\n");
+}
+
+/// Plainly: does the word fit the pattern?
+fn fits(pattern: &[u8], word: &[u8]) -> bool {
+    match pattern.split_first() {
+        None => word.is_empty(),
+        Some((b'*', rest)) => (0..=word.len()).any(|skip| fits(rest, &word[skip..])),
+        Some((b'?', rest)) => !word.is_empty() && fits(rest, &word[1..]),
+        Some((letter, rest)) => word.first() == Some(letter) && fits(rest, &word[1..]),
+    }
+}
+
+/// Patterns for names, and patterns for tags.
+type Patterns = (Vec<String>, Vec<String>);
+
+fn selects((names, tags): &Patterns, name: &str, words: &[&str]) -> bool {
+    let by_name = names.iter().any(|pattern| fits(pattern.as_bytes(), name.as_bytes()));
+    let by_tag = tags.iter().any(|pattern| words.iter().any(|word| fits(pattern.as_bytes(), word.as_bytes())));
+    (names.is_empty() || by_name) && (tags.is_empty() || by_tag) && !(names.is_empty() && tags.is_empty())
+}
+
+fn keys(thing: &str, (names, tags): &Patterns) -> String {
+    let line = |key: String, texts: &Vec<String>| match texts.is_empty() {
+        true => String::new(),
+        false => format!("{key} = {texts:?}\n"),
+    };
+    line(thing.to_owned(), names) + &line(format!("{thing}_tag"), tags)
+}
+
+fn patterns() -> impl Strategy<Value = Patterns> {
+    let list = |least| prop::collection::vec("[ab*?]{1,3}", least..3);
+    prop_oneof![(list(1), list(0)), (list(0), list(1))]
+}
+
+const WORDS: [&str; 9] = ["a", "b", "ab", "ba", "aa", "aab", "bba", "z", "abab"];
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(600))]
+
+    /// A rank is said never to count only if whatever VM there may be, an earlier rule gives it another.
+    #[test]
+    fn what_is_said_never_to_count_never_does(first in patterns(), second in patterns()) {
+        let rank = |of: &Patterns| format!("kind = \"priority\"\nrank = 1\n{}", keys("vm", of));
+        if Policy::parse(&rules(&rank(&first), &rank(&second)), "ulm.toml").is_err() {
+            for name in WORDS {
+                for (one, other) in WORDS.iter().flat_map(|one| WORDS.map(|other| (one, other))) {
+                    let tags = [*one, other];
+                    prop_assert!(!selects(&second, name, &tags) || selects(&first, name, &tags), "{name} {tags:?}");
+                }
+            }
+        }
+    }
+
+    /// Two pins are said to contradict each other only if no host is good for both, and some VM is meant by both.
+    #[test]
+    fn pins_that_are_said_to_contradict_each_other_do(
+        vms in (patterns(), patterns()),
+        hosts in (patterns(), patterns()),
+    ) {
+        let pin = |vms: &Patterns, hosts: &Patterns| format!("kind = \"pin\"\n{}{}", keys("vm", vms), keys("host", hosts));
+        if Policy::parse(&rules(&pin(&vms.0, &hosts.0), &pin(&vms.1, &hosts.1)), "ulm.toml").is_err() {
+            for name in WORDS {
+                prop_assert!(!(selects(&hosts.0, name, &WORDS) && selects(&hosts.1, name, &WORDS)), "{name}");
+            }
+            // Each letter that a pattern leaves open may be any.
+            let named = |of: &Patterns| of.0.iter().map(|name| name.replace('*', "").replace('?', "a")).collect::<Vec<_>>();
+            let names: Vec<String> = named(&vms.0).into_iter().chain(named(&vms.1)).chain([String::new()]).collect();
+            let tags: Vec<String> = [&vms.0, &vms.1].into_iter().flat_map(|of| of.1.iter().map(|tag| tag.replace('*', "").replace('?', "a"))).collect();
+            let tags: Vec<&str> = tags.iter().map(String::as_str).collect();
+            prop_assert!(names.iter().any(|name| selects(&vms.0, name, &tags) && selects(&vms.1, name, &tags)));
+        }
+    }
 }
