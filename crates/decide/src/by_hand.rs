@@ -17,7 +17,7 @@ use crate::way::judged;
 /// cool-down, residence, back-off and thresholds. The plan has passed the checker.
 pub fn migrate_by_hand(input: &Input, policy: &Policy, vm: VmId, to: &HostName, by: &str) -> Result<Plan, Vec<Reason>> {
     let (vm, to) = found(input, policy, vm, to)?;
-    let rulebook = policy.rulebook();
+    let (rulebook, _) = policy.rulebook_for(&input.snapshot);
     let round = Round::new(input, policy, &rulebook);
     let mut reasons = round.scene.state.why_not(vm, to, Initiative::ByHand);
     for host in [input.snapshot.vm(vm).host, to] {

@@ -96,7 +96,7 @@ pub fn capacity(input: &Input, policy: &Policy) -> Result<Capacity, Vec<Reason>>
     if !unbelievable.is_empty() {
         return Err(unbelievable);
     }
-    let rulebook = policy.rulebook();
+    let (rulebook, _) = policy.rulebook_for(&input.snapshot);
     let mut round = Round::new(input, policy, &rulebook);
     let mut question = Question::of(&mut round, &|_| true);
     crate::seek::relations::add(&mut question, &round.scene.state, None);
@@ -236,7 +236,7 @@ pub fn best_host(input: &Input, policy: &Policy, wish: &Wish) -> Result<Vec<Best
     if !unbelievable.is_empty() {
         return Err(unbelievable);
     }
-    let rulebook = policy.rulebook();
+    let (rulebook, _) = policy.rulebook_for(&input.snapshot);
     let round = Round::new(input, policy, &rulebook);
     let (mut fitting, mut reasons) = (Vec::new(), Vec::new());
     for (ix, host) in input.snapshot.hosts_ix() {

@@ -208,7 +208,8 @@ impl Round<'_> {
         let failed_on =
             failed_on.into_iter().flatten().filter_map(|name| self.input.snapshot.find_host(name)).collect();
         let left_lately = gates::left_lately(self.input, self.policy, vm.id);
-        Candidate { vm: ix, demand: demand.unwrap_or_default(), held, failed_on, left_lately }
+        let rank = self.scene.state.rank(ix);
+        Candidate { vm: ix, rank, demand: demand.unwrap_or_default(), held, failed_on, left_lately }
     }
 }
 

@@ -46,6 +46,28 @@ pub struct Report {
     /// Goals of which there is something to say, in the policy's order.
     #[serde(default)]
     pub goals: Vec<GoalReport>,
+    /// What VMs ask for by their tags and cannot be obeyed; the rest is.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub aside: Vec<SetAside>,
+}
+
+/// What a VM asks for and cannot be obeyed.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SetAside {
+    /// Which VM.
+    pub vm: VmId,
+    /// Its name.
+    pub name: String,
+    /// Why not.
+    pub reason: Reason,
+}
+
+impl Report {
+    /// A report in which there is nothing yet.
+    pub(crate) fn new(acting: Acting, summary: Reason) -> Self {
+        let (gates, hosts, goals, aside) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        Report { acting, summary, gates, hosts, goals, aside }
+    }
 }
 
 /// What there is to say of a goal.
@@ -170,6 +192,9 @@ impl fmt::Display for Report {
         }
         for goal in &self.goals {
             goal.fmt(f)?;
+        }
+        for aside in &self.aside {
+            writeln!(f, "{}: {}", aside.name, aside.reason)?;
         }
         if self.acting == Acting::Off {
             writeln!(f, "{}", Reason::ActingOff {})?;

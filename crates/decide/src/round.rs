@@ -1,6 +1,6 @@
 //! One round: from the facts to a plan, gate by gate.
 
-use ulm_model::{HostIx, MilliCpu, Plan, Reason, Rulebook, Snapshot, VmIx};
+use ulm_model::{HostIx, MilliCpu, Plan, Reason, Rulebook, Snapshot, VmId, VmIx};
 use ulm_place::{Ceiling, Scene, Use};
 use ulm_policy::Policy;
 use ulm_rules::{HostSet, Initiative, State};
@@ -8,7 +8,7 @@ use ulm_rules::{HostSet, Initiative, State};
 use crate::draft::empty_plan;
 use crate::figures::{self, HostFigures};
 use crate::goals::Goals;
-use crate::report::{Answer, Decision, Gate, GateReport, Report};
+use crate::report::{Answer, Decision, Gate, GateReport, Report, SetAside};
 use crate::way::{self, Wanted};
 use crate::{Input, gates, seek};
 
@@ -17,10 +17,10 @@ const TRIES: usize = 3;
 
 /// Looks at what is wanted at this time, and chooses the moves that serve it. Same input and policy, same decision, byte for byte.
 pub fn decide(input: &Input, policy: &Policy) -> Decision {
-    let rulebook = policy.rulebook();
+    let (rulebook, aside) = policy.rulebook_for(&input.snapshot);
     let goals = Goals::at(policy, input.now);
-    let mut report =
-        Report { acting: input.acting, summary: goals.calm(), gates: vec![], hosts: vec![], goals: vec![] };
+    let mut report = Report::new(input.acting, goals.calm());
+    report.set_aside(&input.snapshot, aside);
     report.goals.extend(goals.off());
 
     // Something is wanted at all.
@@ -103,6 +103,12 @@ fn wanted(round: &mut Round<'_>, goals: &Goals<'_>, report: &mut Report) -> Vec<
 }
 
 impl Report {
+    /// Names VMs that ask by their tags for what cannot be.
+    fn set_aside(&mut self, snapshot: &Snapshot, aside: Vec<(VmId, Reason)>) {
+        let name = |vm: VmId| snapshot.find_vm(vm).map_or_else(String::new, |ix| snapshot.vm(ix).name.clone());
+        self.aside = aside.into_iter().map(|(vm, reason)| SetAside { vm, name: name(vm), reason }).collect();
+    }
+
     /// Writes down what a gate said; whether it holds the round back.
     fn held_at(&mut self, gate: Gate, held: Vec<Reason>) -> bool {
         if let Some(most_telling) = held.iter().max_by_key(|reason| reason.class()) {

@@ -10,7 +10,7 @@
 //!
 //! Abstraction: hosts and VMs are small numbers; what a VM asks is a set of hosts; loads are integers.
 //!
-//! Method: VMs by their use of the hot resource, greatest first (then smaller memory, as it moves faster, then id). For each one all
+//! Method: VMs by rank, and of equal ranks by their use of the hot resource, greatest first (then smaller memory, as it moves faster, then id). For each one all
 //! targets are looked at; of those without an obstacle the best is the one whose worst resource will be least used, then
 //! the hot resource, then the name; targets on which this VM's moves failed lately come after all others. After a choice the
 //! search goes on while the host would still be overworked and the limits allow further moves.
@@ -32,6 +32,8 @@ const WORTH_MOVING: Share = Share(20);
 pub struct Candidate {
     /// Which VM.
     pub vm: VmIx,
+    /// Who is moved last: one with a higher rank only where none with a lower one helps.
+    pub rank: u32,
     /// What it uses on average.
     pub demand: Use,
     /// Why it is not moved whatever the target: cool-down, doubts about its figures, and the like. Rules are added here.
@@ -108,7 +110,7 @@ pub fn relieve(
     let snapshot = scene.snapshot();
     vms.sort_by_key(|it| {
         let hunger = if resource == Resource::Cpu { it.demand.cpu.0 } else { it.demand.memory.0 };
-        (std::cmp::Reverse(hunger), snapshot.vm(it.vm).memory, it.vm)
+        (it.rank, std::cmp::Reverse(hunger), snapshot.vm(it.vm).memory, it.vm)
     });
     let mut relief = Relief {
         choices: Vec::new(),

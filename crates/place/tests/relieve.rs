@@ -79,6 +79,7 @@ fn scene<'s>(snapshot: &'s Snapshot, rulebook: &'s Rulebook, vms: &[(u32, u64, u
 fn candidates(vms: &[(u32, u64, u64)], host: u32) -> Vec<Candidate> {
     let of = |(i, vm): (usize, &(u32, u64, u64))| {
         (vm.0 == host).then(|| Candidate {
+            rank: 100,
             vm: VmIx(i as u32),
             demand: demand(vm),
             held: vec![],

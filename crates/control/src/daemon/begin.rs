@@ -73,7 +73,7 @@ impl Core {
     }
 
     fn may_begin(&self, plan: &Plan, snapshot: &Snapshot) -> Result<(), Fault> {
-        let (rulebook, past) = (self.policy.rulebook(), self.books.past().moves);
+        let ((rulebook, _), past) = (self.policy.rulebook_for(snapshot), self.books.past().moves);
         let grounds =
             Grounds { snapshot, digest: &plan.parent, rulebook: &rulebook, now: self.clock.now(), past: &past };
         check_beginning(plan, &grounds).map(|_| ())

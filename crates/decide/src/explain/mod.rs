@@ -26,7 +26,7 @@ pub fn why_not(input: &Input, policy: &Policy, vm: VmId, to: &HostName) -> Vec<R
         Ok(found) => found,
         Err(reasons) => return reasons,
     };
-    let rulebook = policy.rulebook();
+    let (rulebook, _) = policy.rulebook_for(&input.snapshot);
     let mut round = Round::new(input, policy, &rulebook);
     let verdict = Verdict::new(&mut round, &Goals::at(policy, input.now));
     one(&round, &verdict, ix, to)
@@ -39,7 +39,7 @@ pub fn why_not_anywhere(input: &Input, policy: &Policy, vm: VmId) -> Result<Vec<
         return Err(unbelievable);
     }
     let ix = input.snapshot.find_vm(vm).ok_or_else(|| vec![Reason::NoSuchVm { vm }])?;
-    let rulebook = policy.rulebook();
+    let (rulebook, _) = policy.rulebook_for(&input.snapshot);
     let mut round = Round::new(input, policy, &rulebook);
     let verdict = Verdict::new(&mut round, &Goals::at(policy, input.now));
     let hosts = input.snapshot.hosts_ix();

@@ -31,7 +31,7 @@ pub fn stillness(input: &Input, policy: &Policy) -> Vec<Stillness> {
         let example = input.snapshot.vms.first().map_or_else(String::new, |vm| vm.name.clone());
         return vec![Stillness { vms, example, reason }];
     }
-    let rulebook = policy.rulebook();
+    let (rulebook, _) = policy.rulebook_for(&input.snapshot);
     let mut round = Round::new(input, policy, &rulebook);
     let calm = Goals::at(policy, input.now).calm();
     let open: Vec<HostIx> = input.snapshot.hosts_ix().map(|(ix, _)| ix).filter(|ix| round.is_open(*ix)).collect();

@@ -73,7 +73,7 @@ pub fn standing(input: &Input, policy: &Policy, vm: VmId) -> Result<Standing, Ve
         return Err(unbelievable);
     }
     let ix = input.snapshot.find_vm(vm).ok_or_else(|| vec![Reason::NoSuchVm { vm }])?;
-    let rulebook = policy.rulebook();
+    let (rulebook, _) = policy.rulebook_for(&input.snapshot);
     let mut round = Round::new(input, policy, &rulebook);
     let one = input.snapshot.vm(ix);
     let mut held: Vec<Reason> = round.demand(ix).err().into_iter().collect();

@@ -73,7 +73,7 @@ pub struct Way {
 /// Rules, doubts and limits hold as for any automatic move. Whether a wanted VM rests is not asked again: who wants it moved knows.
 /// VMs that rest, or whose figures cannot be believed, are not moved out of the way.
 pub fn way(input: &Input, policy: &Policy, wanted: &[Wanted]) -> Way {
-    let rulebook = policy.rulebook();
+    let (rulebook, _) = policy.rulebook_for(&input.snapshot);
     let mut plan = empty_plan(input, policy);
     if let Some(reason) = unbelievable(input, policy).into_iter().next() {
         let left_out = wanted.iter().map(|one| (one.vm, reason.clone())).collect();
