@@ -492,7 +492,7 @@ impl Core {
     }
 
     fn check(&self, plan: &Plan, snapshot: &Snapshot) -> Result<(), Fault> {
-        let (rulebook, past) = (self.policy.rulebook(), self.books.past().moves);
+        let ((rulebook, _), past) = (self.policy.rulebook_for(snapshot), self.books.past().moves);
         // The digest binds a plan to the facts that it was made from; here it is judged by newer ones.
         let grounds =
             Grounds { snapshot, digest: &plan.parent, rulebook: &rulebook, now: self.clock.now(), past: &past };
