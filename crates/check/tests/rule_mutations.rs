@@ -83,6 +83,17 @@ fn a_vm_in_flight_counts_on_both_hosts() {
 }
 
 #[test]
+fn a_vm_in_flight_within_a_rack_counts_once() {
+    // vm-0 to vm-7 are in the one rack, and vm-8 comes.
+    let mut world = with(&[(8, 0, &[])], vec![rule(RuleKind::Apart { level: rack(), at_most: 9 }, "vm-?", "")]);
+    racks(&mut world, [0, 0, 1, 1]);
+    in_flight(&mut world, 1, Some(1));
+    assert_eq!(world.verdict(), Ok(()));
+    in_flight(&mut world, 9, Some(1));
+    assert_eq!(world.broken(), "rule.apart");
+}
+
+#[test]
 fn a_host_has_no_more_vms_than_it_may() {
     let most = |at_most, vms: &str| rule(RuleKind::MaxVms { at_most }, vms, "h1");
     let two: &[(u32, u32, &[u32])] = &[(4, 2, &[]), (0, 1, &[0])];
