@@ -1,5 +1,6 @@
-//! The policy file: thresholds, limits, capacity, pins and exclusions. One TOML file, with units in its values.
-//! And what a move costs, as an expression of the administrator's: [`MoveExpression`].
+//! The policy file: what is wanted, when, and for whom: goals, rules, thresholds, limits and capacity. One TOML file with units in its
+//! values, and those in the folder beside it ([`Sources`]). And expressions of the administrator's: what a move costs
+//! ([`MoveExpression`]), and what it costs that a VM is on a host ([`PlacementExpression`]).
 //!
 //! ```
 //! use ulm_model::Share;
@@ -12,7 +13,9 @@
 //! ```
 //!
 //! `example.toml` beside this crate's manifest documents every key and holds the defaults; a test keeps it so.
-//! Every problem of a file is told at once, each with its place, what would be right, and the nearest known key.
+//! Every problem of all files is told at once, each with its place, what would be right, and the nearest known key; rules that contradict
+//! each other with both places. One set of tables of keys serves the reader and the [`schema`] for editors. `presets/` beside the
+//! manifest has policies to begin with, `docs/policy.md` is the reference.
 
 mod expression;
 mod goal;

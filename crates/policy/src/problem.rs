@@ -74,11 +74,14 @@ impl Found {
 impl PolicyError {
     pub(crate) fn new(sources: &Sources, mut found: Vec<Found>) -> Self {
         found.sort_by_key(|problem| (problem.place.file, problem.place.span.start, problem.place.span.end));
+        // Texts may have equal names: what is shown is found by number.
+        let files: Vec<Files> =
+            found.iter().map(|found| (found.place.file, found.also.as_ref().map(|(also, _)| also.file))).collect();
         let problems: Vec<Problem> = found.into_iter().map(|found| placed(sources, found)).collect();
         let (plain, coloured) = (Renderer::plain(), Renderer::styled());
         let show = |renderer: &Renderer| {
-            let shown: Vec<String> = problems.iter().map(|problem| rendered(sources, problem, renderer)).collect();
-            shown.join("\n\n")
+            let all = problems.iter().zip(&files);
+            all.map(|(problem, files)| rendered(sources, problem, *files, renderer)).collect::<Vec<_>>().join("\n\n")
         };
         PolicyError { file: sources.name(0).to_owned(), plain: show(&plain), coloured: show(&coloured), problems }
     }
@@ -120,22 +123,25 @@ fn spot(sources: &Sources, place: &Place, label: String) -> Spot {
     }
 }
 
-fn rendered(sources: &Sources, problem: &Problem, renderer: &Renderer) -> String {
+/// In which texts a problem is, and its other half.
+type Files = (usize, Option<usize>);
+
+fn rendered(sources: &Sources, problem: &Problem, files: Files, renderer: &Renderer) -> String {
     let mark = |kind: AnnotationKind, spot: &Spot| kind.span(spot.span.clone()).label(spot.label.clone());
-    let snippet = |file: &str, marks: Vec<Annotation<'static>>| {
-        let text = sources.text_named(file).to_owned();
-        Snippet::source(text).path(file.to_owned()).line_start(1).annotations(marks)
+    let snippet = |file: usize, marks: Vec<Annotation<'static>>| {
+        let (text, name) = (sources.text(file).to_owned(), sources.name(file).to_owned());
+        Snippet::source(text).path(name).line_start(1).annotations(marks)
     };
     let first = mark(AnnotationKind::Primary, &problem.at);
     let group = Level::ERROR.primary_title(&problem.message);
-    let mut group = match &problem.also {
-        None => group.element(snippet(&problem.at.file, vec![first])),
-        Some(also) if also.file == problem.at.file => {
-            group.element(snippet(&problem.at.file, vec![first, mark(AnnotationKind::Context, also)]))
+    let mut group = match (&problem.also, files) {
+        (Some(also), (one, Some(other))) if one == other => {
+            group.element(snippet(one, vec![first, mark(AnnotationKind::Context, also)]))
         }
-        Some(also) => group
-            .element(snippet(&problem.at.file, vec![first]))
-            .element(snippet(&also.file, vec![mark(AnnotationKind::Context, also)])),
+        (Some(also), (one, Some(other))) => {
+            group.element(snippet(one, vec![first])).element(snippet(other, vec![mark(AnnotationKind::Context, also)]))
+        }
+        (_, (one, _)) => group.element(snippet(one, vec![first])),
     };
     if let Some(help) = &problem.help {
         group = group.element(Level::HELP.message(help));

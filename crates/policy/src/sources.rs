@@ -73,10 +73,6 @@ impl Sources {
     pub(crate) fn text(&self, file: usize) -> &str {
         self.0.get(file).map_or("", |source| &source.text)
     }
-
-    pub(crate) fn text_named(&self, name: &str) -> &str {
-        self.0.iter().find(|source| source.name == name).map_or("", |source| &source.text)
-    }
 }
 
 fn parts(folder: &Path) -> Result<Vec<PathBuf>, PolicyError> {

@@ -87,6 +87,15 @@ fn problems_of_several_files_are_told_with_their_files() {
 }
 
 #[test]
+fn texts_of_one_name_are_told_apart() {
+    let mut sources = Sources::new("policy", "");
+    sources.add("policy", "# a longer text\n[hotspots]\n");
+    let error = Policy::read(&sources).unwrap_err();
+    assert_eq!((error.problems[0].at.line, error.problems[0].at.column), (2, 2));
+    assert!(error.to_string().contains("2 | [hotspots]"), "{error}");
+}
+
+#[test]
 fn values_of_different_files_must_fit_together() {
     let mut sources = Sources::new("policy.toml", "[hotspot]\ncpu = \"75%\"\n");
     sources.add("policy.d/1.toml", "[hotspot]\nmargin = \"80%\"\nmemory = \"95%\"\n");
