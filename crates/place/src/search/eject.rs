@@ -7,14 +7,16 @@
 
 use std::cmp::Reverse;
 
-use super::{FULL, Search};
+use super::{Aim, Prefer, Search};
 
 /// So many VMs are looked at in a pass.
-const VMS: usize = 64;
+const VMS: usize = 32;
 /// So many targets are looked at for each.
-const TARGETS: usize = 64;
+const TARGETS: usize = 32;
 /// So many VMs are tried on each target.
 const TRIED: usize = 3;
+/// Where the one that makes room goes: the fullest few hosts that take it are compared.
+const AIM: Aim = Aim { prefer: Prefer::Full, reach: 32 };
 
 /// Whether any chain was made.
 pub(super) fn pass(search: &mut Search<'_>) -> bool {
@@ -72,7 +74,7 @@ fn attempt(search: &mut Search<'_>, vm: u32, to: u32, other: u32, bound: i128) -
         return false;
     }
     let from = search.state.at(vm);
-    let Some((_, third)) = search.best(other, least, FULL, |_, host| host != from) else { return false };
+    let Some((_, third)) = search.best(other, least, AIM, |_, host| host != from) else { return false };
     let (mark, before) = (search.state.mark(), search.state.total());
     search.shift(other, third);
     let fits = search.weigh(vm, to).is_some();

@@ -101,6 +101,7 @@ fn best_on(
     if host == from || bound <= 0 || !search.state.may_be_on(vm, host) {
         return;
     }
+    search.evaluations += 1;
     for k in 0..search.state.on(host).len() {
         let other = search.state.on(host)[k];
         let returns = if search.problem().vms[other as usize].at == from { search.state.home_bound(other) } else { 0 };
