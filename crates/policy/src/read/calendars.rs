@@ -21,7 +21,10 @@ const UTC: &str = "UTC";
 pub(crate) static CALENDAR_KEYS: [Key<CalendarDraft>; 3] = [
     key!("name", TEXT, must some name, "what rules and goals call the calendar"),
     key!("zone", TEXT, some zone, "the time zone whose clocks count, e.g. \"Europe/Vienna\"; UTC if not given"),
-    key!("spans", SPANS_OF_WEEK, must spans, "when it holds: days, dates and times, e.g. [\"mon-fri 22:00-06:00\", \"sat,sun\"]"),
+    key!(
+        "spans", SPANS_OF_WEEK, must spans,
+        "when it holds: days, dates and times, e.g. [\"mon-fri 22:00-06:00\", \"sat,sun\"]"
+    ),
 ];
 
 pub(super) fn read(sections: &[Section<'_>], problems: &mut Vec<Found>) -> Vec<Calendar> {

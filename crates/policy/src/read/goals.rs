@@ -93,7 +93,7 @@ pub(crate) static GOALS: Kinds<GoalDraft, GoalKind> = Kinds {
         key!("name", TEXT, must some name, "what reasons call it"),
         key!("kind", TEXT, must some kind, "what is wanted"),
         key!("weight", COUNT, weight, "how much it counts against others; 100 is usual, 0 only reports"),
-        key!("when", TEXT, some when, "the calendar while which it is on; always if not given"),
+        key!("when", TEXT, some when, "it is on only while this calendar holds; always if not given"),
     ],
     vm_keys: &[
         key!("vm", TEXTS, select.vm, "VMs that it may move: patterns of which one must fit the name or the UUID"),
@@ -190,7 +190,10 @@ pub(crate) static GOALS: Kinds<GoalDraft, GoalKind> = Kinds {
             whom: ANY,
             keys: &[
                 key!("label", TEXT, must label, "the key of a label of VMs, e.g. \"app\""),
-                key!("level", LEVEL, some level, "what is near: \"host\" (the default), or the key of a label of hosts, e.g. \"rack\""),
+                key!(
+                    "level", LEVEL, some level,
+                    "what is near: \"host\" (the default), or the key of a label of hosts, e.g. \"rack\""
+                ),
             ],
             build: |draft, _| GoalKind::Colocate {
                 label: draft.label.clone(),

@@ -23,7 +23,7 @@ pub(super) trait Draft: Default {
     fn name(&self) -> Option<&str>;
     fn kind(&self) -> Option<&str>;
     fn selection(&self) -> &Selection;
-    /// The calendar while which it is on.
+    /// The calendar by which it is on.
     fn when(&self) -> Option<&str> {
         None
     }

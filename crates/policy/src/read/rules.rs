@@ -56,7 +56,10 @@ pub(super) struct ReadRule<'t> {
 
 const SOFT: Key<RuleDraft> =
     key!("soft", FLAG, soft, "true: a wish, kept where that is possible; false (the default): never broken");
-const LEVEL_KEY: Key<RuleDraft> = key!("level", LEVEL, some level, "within what: \"host\" (the default), or the key of a label of hosts, e.g. \"rack\"");
+const LEVEL_KEY: Key<RuleDraft> = key!(
+    "level", LEVEL, some level,
+    "within what: \"host\" (the default), or the key of a label of hosts, e.g. \"rack\""
+);
 const VMS: &str = "it is about VMs (`vm`, `vm_tag`, or `vms` for a group)";
 const HOSTS: &str = "it is about hosts (`host`, `host_tag`, or `hosts` for a group); `host = \"*\"` are all";
 
@@ -153,9 +156,15 @@ pub(crate) static RULES: Kinds<RuleDraft, RuleKind> = Kinds {
             hosts: Need::Must,
             whom: HOSTS,
             keys: &[
-                key!("memory_overcommit", SHARE, some memory_overcommit, "memory that may be promised, as a part of what there is beyond the reserve"),
+                key!(
+                    "memory_overcommit", SHARE, some memory_overcommit,
+                    "memory that may be promised, as a part of what there is beyond the reserve"
+                ),
                 key!("memory_reserve", SIZE, some memory_reserve, "memory that is never promised"),
-                key!("cpu_overcommit", SHARE, some cpu_overcommit, "virtual CPUs that may be promised, as a part of the CPUs"),
+                key!(
+                    "cpu_overcommit", SHARE, some cpu_overcommit,
+                    "virtual CPUs that may be promised, as a part of the CPUs"
+                ),
             ],
             build: capacity,
         },
@@ -196,7 +205,10 @@ pub(crate) static RULES: Kinds<RuleDraft, RuleKind> = Kinds {
             hosts: Need::No,
             whom: VMS,
             keys: &[
-                key!("per", PER, some per, "what is counted together: \"vm\" (the default), \"rule\" (all of them), or \"label:app\""),
+                key!(
+                    "per", PER, some per,
+                    "what is counted together: \"vm\" (the default), \"rule\" (all of them), or \"label:app\""
+                ),
                 key!("moves", COUNT, some moves, "at most so many moves within `within`"),
                 key!("downtime", SPAN, some downtime, "guests stand still for at most so long within `within`"),
                 key!("within", SPAN, some within, "how far back is counted, at most 30d"),
