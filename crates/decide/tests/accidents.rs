@@ -1,4 +1,14 @@
-//! Accidents of other systems, each as a test of what happens here. Those that need an executor are tested with the executor.
+//! Accidents of other systems, each as a test of what happens here. Those that need more than a decision are tested where it is:
+//!
+//! | what happened elsewhere | the test here |
+//! |---|---|
+//! | memory and CPU swapped in a sum | units are types: the example of `ulm_model::units` does not compile |
+//! | the executor stops at the first step that has to wait | `every_ready_step_is_ready_whatever_stands_before_it_in_the_list` (control) |
+//! | cool-down forgotten at a restart | `promise_3_the_cool_down_survives_a_restart` (control) |
+//! | failed migration booked as done, done one as time-out | `whatever_happens_to_a_move_the_ledger_says_where_the_vm_really_is` (control) |
+//! | a retry on a VM that had moved already | `promise_6_killed_at_any_moment_ledger_and_hypervisors_agree_in_the_end` (control) |
+//! | a dry run did not deduct what it had moved | `promise_8_a_dry_run_deducts_what_it_has_moved` (here, promises) |
+//! | a VM moved back and forth for hours | here, and the bench `month` (control) |
 
 mod common;
 
@@ -8,6 +18,7 @@ use common::*;
 use ulm_decide::{Past, decide};
 use ulm_model::ledger::{Entry, Event, MoveCost, MoveKey, Outcome};
 use ulm_model::*;
+use ulm_policy::{Defragment, Goal, GoalKind};
 
 #[test]
 fn imbalance_does_not_depend_on_the_number_of_hosts() {
@@ -215,4 +226,52 @@ fn noise_around_the_threshold_moves_nothing_back_and_forth() {
         }
     }
     assert!(moved.len() <= 2, "{} moves in a day of noise", moved.len());
+}
+
+#[test]
+fn rules_are_checked_against_what_the_plan_itself_has_moved() {
+    // Two VMs that must not share a host leave two hot hosts at once. The coolest host is best for each of them, and gets only one.
+    let mut cluster = Cluster::of(&["hot1", "hot2", "cool", "mild"]);
+    cluster.policy.limits.moves_per_host = 4;
+    for host in ["hot1", "hot2"] {
+        cluster.vm(host, &format!("twin-{host}"), 3000, 8);
+        cluster.vm(host, &format!("rest-{host}"), 5500, 8);
+    }
+    cluster.vm("mild", "something", 1500, 8);
+    assert_eq!(cluster.moves(), ["twin-hot1: hot1 -> cool", "twin-hot2: hot2 -> cool"], "without a rule");
+    cluster.rule("name = \"twins\"\nkind = \"apart\"\nvm = \"twin-*\"\n");
+    assert_eq!(cluster.moves(), ["twin-hot1: hot1 -> cool", "twin-hot2: hot2 -> mild"]);
+}
+
+#[test]
+fn the_host_that_is_emptied_is_no_matter_of_chance() {
+    let plan = |order: &[&str]| {
+        let mut cluster = Cluster::of(&["a", "b", "c", "d"]);
+        for host in order {
+            let weight = u64::from(host.as_bytes()[0] - b'a');
+            cluster.vm(host, &format!("vm-{host}"), 300 + 100 * weight, 8);
+        }
+        let packed = GoalKind::Defragment(Defragment::default());
+        cluster.policy.goals.push(Goal::new("few hosts", packed));
+        let decision = cluster.decide();
+        assert!(decision.plan.steps.iter().all(|step| step.because.code() == "goal.nearer"), "each with its reason");
+        moves(&decision)
+    };
+    let first = plan(&["a", "b", "c", "d"]);
+    assert_eq!(first.len(), 3);
+    for order in [["d", "c", "b", "a"], ["b", "d", "a", "c"]] {
+        assert_eq!(plan(&order), first);
+    }
+}
+
+#[test]
+fn nothing_that_is_emptied_is_switched_off() {
+    // No host is switched off before there is a proof that it can be woken. There is none yet, so a plan holds moves and nothing else.
+    let mut cluster = Cluster::of(&["a", "b"]);
+    cluster.vm("a", "one", 300, 8);
+    cluster.vm("b", "two", 300, 8);
+    cluster.policy.goals.push(Goal::new("few hosts", GoalKind::Defragment(Defragment::default())));
+    let steps = cluster.decide().plan.steps;
+    assert_eq!(steps.len(), 1);
+    assert!(steps.iter().all(|step| matches!(step.action, Action::Move { .. })));
 }

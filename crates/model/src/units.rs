@@ -1,4 +1,11 @@
 //! Quantities as types. All are integers, so that no decision depends on rounding order.
+//!
+//! What is not of one kind cannot be added up:
+//!
+//! ```compile_fail
+//! use ulm_model::{Bytes, MilliCpu};
+//! let load = Bytes::gib(4) + MilliCpu::cpus(2);
+//! ```
 
 use std::fmt;
 use std::iter::Sum;
