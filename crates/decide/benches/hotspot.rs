@@ -6,19 +6,17 @@
 //!
 //! Below it what [`way`] alone takes where VMs must be parked or make room, which no decision of this policy needs.
 
-use std::hint::black_box;
-use std::sync::OnceLock;
-use std::time::{Duration, Instant};
+#[path = "scene/mod.rs"]
+mod scene;
 
+use std::hint::black_box;
+use std::time::Duration;
+
+use scene::*;
 use ulm_decide::{Input, Past, VmPast, Wanted, decide, way};
 use ulm_model::*;
 use ulm_policy::Policy;
-use uuid::Uuid;
 
-const HOSTS: u32 = 1000;
-const VMS_PER_HOST: u32 = 30;
-const SAMPLES: i64 = 16;
-const NOW: Time = Time(1_800_000_000_000);
 const BOUND: Duration = Duration::from_millis(50);
 
 fn main() {
@@ -108,54 +106,8 @@ fn every_obstacle(scene: &mut Scene) {
 }
 
 impl Scene {
-    /// The first `hot` hosts are at 85 to 95 % CPU, the others at 30 to 50 %.
     fn new(hot: u32) -> Self {
-        let hosts = (0..HOSTS).map(|i| {
-            let load = if i < hot { 85 + i % 11 } else { 30 + i % 21 };
-            let (cpu, memory) = (MilliCpu::cpus(64), Bytes::gib(512));
-            Host {
-                name: HostName(format!("host-{i:04}")),
-                state: HostState::Up,
-                cpu,
-                memory,
-                cpu_use: steady(Share::percent(load) * cpu),
-                memory_use: steady(Bytes::gib(260)),
-                platform: Platform { arch: "x86_64".into(), ..Platform::default() },
-                cpu_verdicts: (0..4).map(|model| (need(model), CpuVerdict::Offered)).collect(),
-                networks: (0..40).map(|n| format!("bridge:br{n}")).collect(),
-                storage: (0..8).map(|n| format!("pool:p{n}")).collect(),
-                tags: Default::default(),
-                cells: Vec::new(),
-            }
-        });
-        let vms = (0..HOSTS * VMS_PER_HOST).map(|i| {
-            let memory = Bytes::gib(u64::from(4 + i % 3 * 4));
-            Vm {
-                id: VmId(Uuid::from_u128(u128::from(i) + 1)),
-                name: format!("vm-{i}"),
-                host: HostIx(i / VMS_PER_HOST),
-                state: VmState::Running,
-                vcpus: 4,
-                memory,
-                cpu_use: steady(MilliCpu(u64::from(200 + i * 37 % 2600))),
-                memory_use: steady(memory),
-                contention: steady(Share(12)),
-                network: None,
-                disk: None,
-                needs: Some(Needs {
-                    arch: "x86_64".into(),
-                    cpu: need(i % 4),
-                    networks: [format!("bridge:br{}", i % 40)].into(),
-                    storage: [format!("pool:p{}", i % 8)].into(),
-                    pages: None,
-                    cells: Default::default(),
-                }),
-                fixtures: vec![],
-                tags: Default::default(),
-            }
-        });
-        let snapshot = Snapshot { taken_at: NOW, hosts: hosts.collect(), vms: vms.collect(), ..Snapshot::default() };
-        Scene { snapshot, past: Past::default(), policy: Policy::default(), hot }
+        Scene { snapshot: cluster(hot), past: Past::default(), policy: Policy::default(), hot }
     }
 
     /// Pairs of hosts that are full swap a VM of 12 GiB; all others have room, or 2 GiB each.
@@ -208,21 +160,4 @@ impl Scene {
             worst.as_secs_f64() / BOUND.as_secs_f64() * 100.0,
         );
     }
-}
-
-/// Time that this thread has spent on a processor: what else the machine does must not count. Elsewhere than on Linux, the time of day.
-fn on_the_processor() -> Duration {
-    static START: OnceLock<Instant> = OnceLock::new();
-    let wall = START.get_or_init(Instant::now).elapsed();
-    let stat = std::fs::read_to_string("/proc/thread-self/schedstat").ok();
-    let nanoseconds = stat.and_then(|text| text.split(' ').next()?.parse().ok());
-    nanoseconds.map_or(wall, Duration::from_nanos)
-}
-
-fn need(model: u32) -> CpuNeed {
-    CpuNeed(format!("<cpu mode='custom'><model>model-{model}</model></cpu>"))
-}
-
-fn steady<T: Copy>(value: T) -> Recent<T> {
-    Recent((0..SAMPLES).map(|i| Figure { value, at: Time(NOW.0 - (SAMPLES - 1 - i) * 15_000) }).collect())
 }

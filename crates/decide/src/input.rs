@@ -193,7 +193,7 @@ mod tests {
     #[test]
     fn only_ends_count_as_moves() {
         let mut past = Past::default();
-        past.note(&entry(1, |r#move| Event::MoveIntended { r#move, because: Reason::Calm {} }));
+        past.note(&entry(1, |r#move| Event::MoveIntended { r#move, because: Reason::Calm {}, expected: None }));
         past.note(&entry(2, |r#move| Event::MoveRefused { r#move, reason: Reason::Calm {} }));
         past.note(&ended(3, Outcome::Unknown { error: "no answer".into() }));
         assert_eq!(past, Past::default());

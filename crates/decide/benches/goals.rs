@@ -1,0 +1,114 @@
+//! Goals, explanations and capacity answers at 1,000 hosts and 30,000 VMs: how long they take, in processor time of one thread.
+//!
+//! The hosts' load is what their VMs use, so that a move takes with it what it should. `relieved` counts the hot hosts that are below
+//! their threshold when all moves have ended.
+
+#[path = "scene/mod.rs"]
+mod scene;
+
+use std::collections::BTreeMap;
+use std::hint::black_box;
+use std::time::Duration;
+
+use scene::*;
+use ulm_decide::{Decision, Input, Past, capacity, decide, stillness, why_not_anywhere};
+use ulm_model::*;
+use ulm_policy::{Custom, Defragment, Goal, GoalKind, Policy, Shape, Spread};
+
+const HOT: u32 = 50;
+
+fn main() {
+    let hosts_and_vms = format!("{HOSTS} hosts, {} VMs, {SAMPLES} samples each", HOSTS * VMS_PER_HOST);
+    println!("{hosts_and_vms}");
+    println!("{:<62} {:>6} {:>9} {:>9} {:>8}", "decision", "moves", "relieved", "took", "bound");
+    let even = GoalKind::Even(Spread { memory: 0, floor: Share::percent(65), ..Spread::default() });
+    decided("50 hot hosts, founding policy", HOT, &policy(None), 1000);
+    decided("50 hot hosts, even out above 65 % of CPU", HOT, &policy(Some(even.clone())), 1000);
+    decided("no host above the floor, even out", 0, &policy(Some(even)), 1000);
+    let shape = Shape { vcpus: 32, memory: Bytes::gib(200), count: Some(4) };
+    decided("make room for 4 VMs of 32 vCPUs and 200 GiB", 0, &policy(Some(GoalKind::MakeRoom(shape))), 1000);
+    let each = "vm.memory > host.memory / 100 ? host.cpus * 2 : host.cpus".to_owned();
+    let custom = GoalKind::Custom(Custom { each: Some(each), awake: None });
+    decided("an expression over VMs and hosts", 0, &policy(Some(custom)), 1000);
+    decided("defragment", 0, &policy(Some(GoalKind::Defragment(Defragment::default()))), 5000);
+
+    println!("{:<62} {:>6} {:>9} {:>9} {:>8}", "answer", "", "", "took", "bound");
+    let (input, plain) = (input(HOT), policy(None));
+    let took = timed(|| drop(black_box(stillness(black_box(&input), &plain))));
+    row("why nothing else moves: all VMs", "", "", took, 1000);
+    let vm = input.snapshot.vms[77].id;
+    let took = timed(|| drop(black_box(why_not_anywhere(black_box(&input), &plain, vm))));
+    row("why not: one VM, all hosts", "", "", took, 1000);
+    let took = timed(|| drop(black_box(capacity(black_box(&input), &plain))));
+    row("capacity", "", "", took, 5000);
+}
+
+/// The founding policy, or one goal instead of it. As many moves at once as it takes.
+fn policy(kind: Option<GoalKind>) -> Policy {
+    let mut policy = Policy::default();
+    policy.limits.moves = 1000;
+    policy.limits.moves_per_host = 8;
+    if let Some(kind) = kind {
+        policy.goals = vec![Goal::new("the goal", kind)];
+    }
+    policy
+}
+
+/// The first `hot` hosts are at 80 to 95 % CPU, the others at 30 to 50 %; all of it is used by their VMs.
+fn input(hot: u32) -> Input {
+    let mut snapshot = cluster(hot);
+    let mut sums: BTreeMap<HostIx, u64> = BTreeMap::new();
+    for vm in &snapshot.vms {
+        *sums.entry(vm.host).or_default() += vm.cpu_use.value().map_or(0, |used| used.0);
+    }
+    for vm in &mut snapshot.vms {
+        let (host, used) = (&snapshot.hosts[vm.host.at()], vm.cpu_use.value().map_or(0, |used| used.0));
+        let whole = host.cpu_use.value().map_or(0, |used| used.0);
+        vm.cpu_use = steady(MilliCpu(used * whole / sums[&vm.host]));
+        vm.vcpus = 8;
+    }
+    for host in &mut snapshot.hosts {
+        host.memory_use = steady(Bytes::gib(245));
+    }
+    Input::new(snapshot, NOW, Acting::On, Past::default())
+}
+
+fn decided(name: &str, hot: u32, policy: &Policy, bound_ms: u64) {
+    let input = input(hot);
+    let decision = decide(&input, policy);
+    let took = timed(|| drop(black_box(decide(black_box(&input), policy))));
+    let (relieved, moves) = (relieved(&input, &decision, hot), decision.plan.steps.len());
+    row(name, &moves.to_string(), &format!("{relieved}/{hot}"), took, bound_ms);
+}
+
+/// The hot hosts that are at most at their threshold when all moves have ended.
+fn relieved(input: &Input, decision: &Decision, hot: u32) -> usize {
+    let snapshot = &input.snapshot;
+    let mut load: Vec<i64> =
+        snapshot.hosts.iter().map(|host| host.cpu_use.value().map_or(0, |used| used.0 as i64)).collect();
+    for step in &decision.plan.steps {
+        let Action::Move { vm, from, to, .. } = &step.action;
+        let vm = snapshot.vm(snapshot.find_vm(*vm).expect("it is there"));
+        let used = vm.cpu_use.value().map_or(0, |used| used.0 as i64);
+        load[snapshot.find_host(from).expect("it is there").at()] -= used;
+        load[snapshot.find_host(to).expect("it is there").at()] += used;
+    }
+    (0..hot as usize).filter(|host| load[*host] * 100 <= snapshot.hosts[*host].cpu.0 as i64 * 75).count()
+}
+
+/// The median of three.
+fn timed(run: impl Fn()) -> Duration {
+    let mut times: Vec<Duration> = (0..3)
+        .map(|_| {
+            let began = on_the_processor();
+            run();
+            on_the_processor() - began
+        })
+        .collect();
+    times.sort();
+    times[1]
+}
+
+fn row(name: &str, moves: &str, relieved: &str, took: Duration, bound_ms: u64) {
+    println!("{name:<62} {moves:>6} {relieved:>9} {:>6.0} ms {bound_ms:>5} ms", took.as_secs_f64() * 1e3);
+}
