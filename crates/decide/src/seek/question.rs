@@ -63,7 +63,7 @@ impl Question {
                     continue;
                 }
             };
-            let held = ulm_rules::memory_used::held(vm);
+            let held = ulm_rules::memory_used::ordinary(vm);
             let (whole, wait) = (u64::from(vm.vcpus) * 1000, vm.contention.value().unwrap_or_default());
             let waiting = whole.saturating_mul(u64::from(wait.0)) / 10_000;
             let size = [

@@ -98,7 +98,7 @@ impl<'i> Ground<'i> {
 
     fn size(&self, vm: VmIx) -> [u64; 3] {
         let vm = self.input.snapshot.vm(vm);
-        [vm.memory.0, u64::from(vm.vcpus), memory_used::held(vm).0]
+        [vm.memory.0, u64::from(vm.vcpus), memory_used::ordinary(vm).0]
     }
 
     fn wanted(&mut self, one: &Wanted) -> Mover {
