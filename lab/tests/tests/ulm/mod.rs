@@ -38,6 +38,12 @@ impl<'l> Ulm<'l> {
         ulm
     }
 
+    /// Writes the policy file anew, as an editor does: all of it at once.
+    pub fn write_policy(&self, policy: &str) {
+        let (next, file) = (self.folder.join("policy.new"), self.folder.join("policy.toml"));
+        std::fs::write(&next, policy).and_then(|()| std::fs::rename(&next, &file)).expect("the folder can be written");
+    }
+
     /// Takes the lab's hosts under care, each by its own transport.
     pub fn add_hosts(&self, hosts: u32) {
         for host in 1..=hosts {
