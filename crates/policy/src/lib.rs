@@ -17,6 +17,7 @@
 //! each other with both places. One set of tables of keys serves the reader and the [`schema`] for editors. `presets/` beside the
 //! manifest has policies to begin with, `docs/policy.md` is the reference.
 
+mod case;
 mod expression;
 mod goal;
 mod policy;
@@ -27,6 +28,7 @@ mod sources;
 mod tags;
 mod values;
 
+pub use case::{Case, GivenHost, GivenMove, GivenVm, Then, WhyNot};
 pub use expression::{ExpressionCost, ExpressionError, MoveExpression, PlacementExpression, PlacementTable};
 pub use goal::{Custom, Defragment, Goal, GoalKind, Shape, Spread, Worth};
 pub use policy::{Everywhere, Hotspot, MoveBudget, Observe, Policy};

@@ -44,15 +44,39 @@ impl Sources {
     }
 
     /// A file, and the files `*.toml` in the folder of the same stem beside it, if there is one: `policy.toml`, then
-    /// `policy.d/*.toml` in the order of their names.
+    /// `policy.d/*.toml` in the order of their names. Cases (`*.test.toml`) are no part of a policy.
     ///
     /// # Errors
     /// The first file that cannot be read.
     pub fn of_path(path: &Path) -> Result<Self, PolicyError> {
         let mut sources = Sources(Vec::new());
         sources.add(&path.display().to_string(), &text_of(path)?);
-        for part in parts(&path.with_extension("d"))? {
+        for part in parts(&path.with_extension("d"), |part| !is_cases(part))? {
             sources.add(&part.display().to_string(), &text_of(&part)?);
+        }
+        Ok(sources)
+    }
+
+    /// The cases beside a policy, as far as there are any: `policy.test.toml`, then `policy.d/*.test.toml` in the order of their
+    /// names. See [`crate::Case`].
+    ///
+    /// # Errors
+    /// The first file that cannot be read.
+    pub fn of_cases(policy: &Path) -> Result<Self, PolicyError> {
+        let beside = Some(policy.with_extension(CASES)).filter(|path| path.exists());
+        let mut files: Vec<PathBuf> = beside.into_iter().collect();
+        files.extend(parts(&policy.with_extension("d"), is_cases)?);
+        Sources::of_files(&files)
+    }
+
+    /// These files and no others, in this order.
+    ///
+    /// # Errors
+    /// The first file that cannot be read.
+    pub fn of_files(files: &[PathBuf]) -> Result<Self, PolicyError> {
+        let mut sources = Sources(Vec::new());
+        for file in files {
+            sources.add(&file.display().to_string(), &text_of(file)?);
         }
         Ok(sources)
     }
@@ -62,7 +86,8 @@ impl Sources {
         self.0.iter().map(|source| source.name.as_str())
     }
 
-    pub(crate) fn texts(&self) -> impl Iterator<Item = &str> {
+    /// The texts, in their order.
+    pub fn texts(&self) -> impl Iterator<Item = &str> {
         self.0.iter().map(|source| source.text.as_str())
     }
 
@@ -75,7 +100,14 @@ impl Sources {
     }
 }
 
-fn parts(folder: &Path) -> Result<Vec<PathBuf>, PolicyError> {
+/// What files of cases end in.
+const CASES: &str = "test.toml";
+
+fn is_cases(path: &Path) -> bool {
+    path.file_name().is_some_and(|name| name.to_string_lossy().ends_with(&format!(".{CASES}")))
+}
+
+fn parts(folder: &Path, wanted: fn(&Path) -> bool) -> Result<Vec<PathBuf>, PolicyError> {
     if !folder.is_dir() {
         return Ok(Vec::new());
     }
@@ -84,7 +116,7 @@ fn parts(folder: &Path) -> Result<Vec<PathBuf>, PolicyError> {
     let mut files: Vec<PathBuf> = entries.map_err(unreadable)?.into_iter().map(|entry| entry.path()).collect();
     // Editors leave files behind that begin with a dot.
     let hidden = |path: &Path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with('.'));
-    files.retain(|path| path.extension().is_some_and(|ending| ending == "toml") && !hidden(path));
+    files.retain(|path| path.extension().is_some_and(|ending| ending == "toml") && !hidden(path) && wanted(path));
     files.sort();
     Ok(files)
 }

@@ -203,7 +203,7 @@ fn quantity(value: &DeValue<'_>, units: &[(&str, u64)], right: &str) -> Result<u
 }
 
 /// `12`, `1.5` or `0.25` and a unit, exactly: thousandths are the finest.
-fn scaled(text: &str, units: &[(&str, u64)]) -> Option<u64> {
+pub(crate) fn scaled(text: &str, units: &[(&str, u64)]) -> Option<u64> {
     let text = text.trim();
     let end = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
     let (number, unit) = (&text[..end], text[end..].trim_start());
@@ -222,7 +222,7 @@ fn scaled(text: &str, units: &[(&str, u64)]) -> Option<u64> {
     u64::try_from(sum).ok()
 }
 
-fn expected(right: &str, value: &DeValue<'_>) -> String {
+pub(crate) fn expected(right: &str, value: &DeValue<'_>) -> String {
     match value {
         DeValue::Integer(_) | DeValue::Float(_) | DeValue::String(_) => format!("this must be {right}"),
         other => format!("this is {}, it must be {right}", named(other)),

@@ -4,6 +4,7 @@
 
 pub(crate) mod calendar_text;
 mod calendars;
+pub(crate) mod cases;
 mod contradictions;
 mod glob;
 mod goals;

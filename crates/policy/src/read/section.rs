@@ -99,11 +99,16 @@ impl<'t> Section<'t> {
 
     /// Reads all keys; what is in none of the tables is unknown, what must be there and is not is missing.
     pub fn read<T>(&self, keys: &[Key<T>], into: &mut T, problems: &mut Vec<Found>) {
-        for (name, item) in self.keys() {
+        self.read_beside(keys, &[], into, problems);
+    }
+
+    /// The same where tables of these names may stand beside the keys; they are read by others.
+    pub fn read_beside<T>(&self, keys: &[Key<T>], tables: &[&str], into: &mut T, problems: &mut Vec<Found>) {
+        for (name, item) in self.keys().filter(|(name, _)| !tables.contains(name)) {
             match keys.iter().find(|key| key.name == name) {
                 Some(key) => self.set(key, item, into, problems),
                 None => {
-                    let known: Vec<&str> = keys.iter().map(|key| key.name).collect();
+                    let known: Vec<&str> = keys.iter().map(|key| key.name).chain(tables.iter().copied()).collect();
                     problems.push(self.unknown(name, &known));
                 }
             }
@@ -111,6 +116,41 @@ impl<'t> Section<'t> {
         for key in keys.iter().filter(|key| key.must && !self.has(key.name)) {
             problems.push(self.missing(key.name, key.says));
         }
+    }
+
+    /// The table under the key, if it is there.
+    pub fn table(&self, key: &str, shown: &'static str, problems: &mut Vec<Found>) -> Option<Section<'t>> {
+        let (name, item) = self.find(key)?;
+        match item.get_ref().as_table() {
+            Some(table) => Some(self.below(table, name, shown)),
+            None => {
+                let message = format!("`{key}` is a table, written as {shown}");
+                problems.push(Found::new(self.at(item.span()), message, format!("this is {}", named(item.get_ref()))));
+                None
+            }
+        }
+    }
+
+    /// The tables under the key, in their order.
+    pub fn tables(&self, key: &str, shown: &'static str, problems: &mut Vec<Found>) -> Vec<Section<'t>> {
+        let Some((_, item)) = self.find(key) else { return Vec::new() };
+        let mut sections = Vec::new();
+        let mut wrong = |item: &Item<'_>| {
+            let message = format!("every {key} is a table, written as {shown}");
+            problems.push(Found::new(self.at(item.span()), message, format!("this is {}", named(item.get_ref()))));
+        };
+        match item.get_ref().as_array() {
+            Some(items) => items.iter().for_each(|item| match item.get_ref().as_table() {
+                Some(table) => sections.push(self.below(table, item.span(), shown)),
+                None => wrong(item),
+            }),
+            None => wrong(item),
+        }
+        sections
+    }
+
+    fn below(&self, table: &'t DeTable<'t>, span: Range<usize>, shown: &'static str) -> Section<'t> {
+        Section { file: self.file, text: self.text, table, span, shown }
     }
 
     pub fn unknown(&self, name: &str, known: &[&str]) -> Found {
@@ -176,6 +216,11 @@ impl<'t> Document<'t> {
 
     fn section(&self, table: &'t DeTable<'t>, span: Range<usize>, shown: &'static str) -> Section<'t> {
         Section { file: self.file, text: self.text, table, span, shown }
+    }
+
+    /// What stands on the outermost level.
+    pub fn outermost(&'t self) -> Section<'t> {
+        self.section(self.table.get_ref(), 0..0, "this file")
     }
 
     /// Tells what stands on the outermost level and is not known there.
