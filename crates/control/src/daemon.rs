@@ -529,7 +529,7 @@ impl Core {
             return self.refuse(key, Reason::Moving {});
         };
         if how == How::Begin {
-            let intended = Event::MoveIntended { r#move: key.clone(), because };
+            let intended = Event::MoveIntended { r#move: key.clone(), because, expected: None };
             if let Err(error) = self.books.write(since, &intended) {
                 self.troubles.insert("ledger", format!("nothing is begun: {error}"));
                 self.executor.forget(key);

@@ -7,7 +7,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Bytes, HostName, PlanId, Reason, StepId, Time, VmId};
+use crate::{Bytes, Expected, HostName, PlanId, Reason, StepId, Time, VmId};
 
 /// One line of the ledger.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -110,6 +110,9 @@ pub enum Event {
         r#move: MoveKey,
         /// Why it is made.
         because: Reason,
+        /// What it is expected to take and to bring, if that was forecast.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        expected: Option<Expected>,
     },
     /// A move was not begun after all: its preconditions no longer hold. No effect was made.
     MoveRefused {
@@ -151,6 +154,22 @@ pub enum Event {
         host: HostName,
         /// Where it was before; `None` when it ran nowhere.
         from: Option<HostName>,
+    },
+    /// Another policy took effect.
+    PolicyChanged {
+        /// Its digest: equal policies have equal ones.
+        digest: String,
+        /// The file that it was read from; those of the folder beside it are part of it.
+        file: String,
+        /// By whom: a user, `file` when the file was found changed, `start` when it changed while ULM did not run.
+        by: String,
+    },
+    /// The policy's files changed and are not sound: the policy from before stays.
+    PolicyRefused {
+        /// The file.
+        file: String,
+        /// What is wrong, with line and column.
+        error: String,
     },
     /// An overworked host could not be relieved.
     Stuck {
@@ -255,7 +274,9 @@ impl fmt::Display for Event {
                 write!(f, "plan {} with {steps} step(s) accepted by {by}", plan.short())
             }
             Event::PlanRefused { plan, reason } => write!(f, "plan {} refused: {reason}", plan.short()),
-            Event::MoveIntended { r#move, because } => write!(f, "move {move} intended: {because}", move = r#move),
+            Event::MoveIntended { r#move, because, .. } => {
+                write!(f, "move {move} intended: {because}", move = r#move)
+            }
             Event::MoveRefused { r#move, reason } => write!(f, "move {move} not begun: {reason}", move = r#move),
             Event::AbortAsked { r#move, by } => write!(f, "move {move} to be aborted, by {by}", move = r#move),
             Event::MoveEnded { r#move, outcome, cost } => {
@@ -272,6 +293,12 @@ impl fmt::Display for Event {
             Event::Arrived { vm_name, host, from: None, .. } => write!(f, "VM {vm_name} was started on {host}"),
             Event::Arrived { vm_name, host, from: Some(from), .. } => {
                 write!(f, "VM {vm_name} was moved from {from} to {host} by somebody else")
+            }
+            Event::PolicyChanged { digest, file, by } => {
+                write!(f, "policy {} from {file} in force, by {by}", digest.get(..12).unwrap_or(digest))
+            }
+            Event::PolicyRefused { error, .. } => {
+                write!(f, "a changed policy is not sound, the old one stays: {error}")
             }
             Event::Stuck { host, reason } => write!(f, "{host}: {reason}"),
         }

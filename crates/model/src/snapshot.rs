@@ -170,7 +170,7 @@ fn order<T>(items: &mut Vec<T>, by: impl Fn(&T, &T) -> std::cmp::Ordering) -> Ve
 /// SHA-256 of the JSON form, in hexadecimal. Every field is a list, a sorted map or a scalar, so the form is canonical.
 ///
 /// The form is hashed as it is written: that of a large snapshot is some hundred megabytes and is never held as a whole.
-pub(crate) fn digest(value: &impl Serialize) -> String {
+pub fn digest(value: &impl Serialize) -> String {
     hashed(|out| write(out, value))
 }
 

@@ -87,6 +87,8 @@ pub fn kind(event: &Event) -> &'static str {
         Event::AbortAsked { .. } => "abort_asked",
         Event::MoveEnded { .. } => "move_ended",
         Event::MoveReconciled { .. } => "move_reconciled",
+        Event::PolicyChanged { .. } => "policy_changed",
+        Event::PolicyRefused { .. } => "policy_refused",
         Event::Stuck { .. } => "stuck",
     }
 }
@@ -280,7 +282,7 @@ impl Store {
         };
         rows.into_iter()
             .filter_map(|(seq, at, json)| match parse(seq, &json) {
-                Ok(Event::MoveIntended { r#move, because }) => {
+                Ok(Event::MoveIntended { r#move, because, .. }) => {
                     Some(Ok(OpenMove { seq, intended_at: Time(at), r#move, because }))
                 }
                 Ok(_) => None,

@@ -25,7 +25,7 @@ fn key(plan: u32, step: u32, n: u32, from: &str, to: &str) -> MoveKey {
 }
 
 fn intended(r#move: MoveKey) -> Event {
-    Event::MoveIntended { r#move, because: Reason::Asked { by: "root".into() } }
+    Event::MoveIntended { r#move, because: Reason::Asked { by: "root".into() }, expected: None }
 }
 
 fn ended(r#move: MoveKey, outcome: Outcome) -> Event {

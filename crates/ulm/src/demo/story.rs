@@ -252,7 +252,7 @@ impl Story {
     fn entry(&mut self, entry: &ulm_model::ledger::Entry, lines: &mut Vec<Line>) {
         let mut tell = |what, text| lines.push(Line { at: entry.at, what, text });
         match &entry.event {
-            Event::MoveIntended { r#move, because } => {
+            Event::MoveIntended { r#move, because, .. } => {
                 let crate_move =
                     format!("move {} from {} to {}, because {because}", r#move.vm_name, r#move.from, r#move.to);
                 tell(What::Decision, crate_move);
