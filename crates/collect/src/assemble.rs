@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use ulm_drivers::{JobKind, RunState, VmReading};
+use ulm_drivers::{JobKind, RunState, VmFacts, VmReading};
 use ulm_model::{
-    Doubt, Host, HostIx, HostName, HostState, InFlight, MilliCpu, Platform, Reason, Scope, Snapshot, Time, Vm, VmId,
-    VmIx, VmState,
+    Bytes, Doubt, Host, HostIx, HostName, HostState, InFlight, MilliCpu, Platform, Reason, Recent, Scope, Snapshot,
+    Time, Vm, VmId, VmIx, VmState,
 };
 
 use crate::Known;
@@ -61,14 +61,14 @@ fn host(name: &HostName, of: &HostMemory, known: &Known, keep: usize) -> Host {
         state,
         cpu: of.reading.as_ref().map_or(MilliCpu(0), |reading| MilliCpu::cpus(reading.cpu.cpus)),
         memory: of.reading.as_ref().map_or_else(Default::default, |reading| reading.memory.total),
-        cpu_use: ulm_model::Recent(of.cpu_use.last(keep).to_vec()),
-        memory_use: ulm_model::Recent(of.memory_use.last(keep).to_vec()),
+        cpu_use: Recent(of.cpu_use.last(keep).to_vec()),
+        memory_use: Recent(of.memory_use.last(keep).to_vec()),
         platform: facts.map_or_else(Platform::default, |facts| facts.platform.clone()),
         cpu_verdicts: of.verdicts.clone(),
         networks: facts.map_or_else(Default::default, |facts| facts.networks.clone()),
         storage: facts.map_or_else(Default::default, |facts| facts.storage.clone()),
         tags: known.tags.get(name).cloned().unwrap_or_default(),
-        cells: Vec::new(),
+        cells: of.reading.as_ref().map_or_else(Vec::new, |reading| reading.cells.clone()),
     }
 }
 
@@ -157,7 +157,7 @@ fn push(memory: &Memory, id: VmId, home: &Sight, snapshot: &mut Snapshot) -> VmI
         vcpus: home.vm.vcpus,
         memory: home.vm.memory,
         cpu_use: remembered.map_or_else(Default::default, |vm| vm.cpu_use.clone()),
-        memory_use: remembered.map_or_else(Default::default, |vm| vm.memory_use.clone()),
+        memory_use: memory_use(remembered.map(|vm| &vm.memory_use), definition, home.vm),
         contention: remembered.map_or_else(Default::default, |vm| vm.contention.clone()),
         network: remembered.and_then(|vm| vm.network),
         disk: remembered.and_then(|vm| vm.disk),
@@ -166,6 +166,15 @@ fn push(memory: &Memory, id: VmId, home: &Sight, snapshot: &mut Snapshot) -> VmI
         tags: definition.map_or_else(Default::default, |facts| facts.tags.clone()),
     });
     ix
+}
+
+/// What its process holds. A VM in huge pages holds all its memory from its start, and no part of it is in the resident set.
+fn memory_use(resident: Option<&Recent<Bytes>>, definition: Option<&VmFacts>, vm: &VmReading) -> Recent<Bytes> {
+    let mut figures = resident.cloned().unwrap_or_default();
+    if definition.is_some_and(|facts| facts.needs.pages.is_some()) {
+        figures.0.iter_mut().for_each(|figure| figure.value = vm.memory);
+    }
+    figures
 }
 
 /// Two names for one machine would count everything twice: neither is acted on.

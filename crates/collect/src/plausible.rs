@@ -7,13 +7,16 @@
 use std::time::Duration;
 
 use ulm_drivers::{Reading, VmReading};
-use ulm_model::{Bytes, HostName, MilliCpu, Reason, Share};
+use ulm_model::{Bytes, Cell, HostName, MilliCpu, Reason, Share};
 
 /// Two readings closer than this give no rate: rounding would be most of it.
 const SHORTEST: Duration = Duration::from_millis(200);
 
 /// A VM's process does more than its vCPUs do: disk and network threads, the emulator itself.
 const EMULATOR: MilliCpu = MilliCpu(2000);
+
+/// Memory as a whole and by cells is not always counted alike: so much more in the cells is not yet nonsense.
+const MARGIN: Share = Share::percent(12);
 
 /// Refuses a host's reading that cannot be, taken alone.
 pub fn alone(host: &HostName, reading: &Reading) -> Result<(), Reason> {
@@ -26,6 +29,11 @@ pub fn alone(host: &HostName, reading: &Reading) -> Result<(), Reason> {
     }
     if reading.memory.available > reading.memory.total {
         return impossible(format!("{} of {} memory available", reading.memory.available, reading.memory.total));
+    }
+    let free_in = |cell: &Cell| cell.free + cell.pages.iter().map(|pages| pages.free).sum();
+    let free: Bytes = reading.cells.iter().map(free_in).sum();
+    if free > reading.memory.total + MARGIN * reading.memory.total {
+        return impossible(format!("{free} of {} memory free in its NUMA cells", reading.memory.total));
     }
     Ok(())
 }
@@ -87,7 +95,7 @@ pub fn vm_cpu(before: &VmReading, now: &VmReading, elapsed: Duration) -> Result<
 #[cfg(test)]
 mod tests {
     use ulm_drivers::{JobKind, MemoryReading, NodeCpu, RunState};
-    use ulm_model::{Time, VmId};
+    use ulm_model::{HugePages, Time, VmId};
 
     use super::*;
 
@@ -96,6 +104,7 @@ mod tests {
             at: Time(at),
             cpu: NodeCpu { cpus, busy: Duration::from_millis(busy), idle: Duration::from_millis(idle) },
             memory: MemoryReading { total: Bytes::gib(8), available: Bytes::gib(4) },
+            cells: vec![],
             vms: vec![],
         }
     }
@@ -131,6 +140,17 @@ mod tests {
         let mut odd = reading(0, 4, 0, 0);
         odd.memory.available = Bytes::gib(9);
         assert_eq!(alone(&host(), &odd).unwrap_err().code(), "data.impossible");
+    }
+
+    #[test]
+    fn more_memory_free_in_cells_than_there_is_is_refused() {
+        let mut odd = reading(0, 4, 0, 0);
+        let pages = HugePages { size: Bytes::gib(1), total: Bytes::gib(5), free: Bytes::gib(4) };
+        odd.cells = vec![Cell { memory: Bytes::gib(8), free: Bytes::gib(4), pages: vec![pages], ..Cell::default() }];
+        assert_eq!(alone(&host(), &odd), Ok(()));
+        odd.cells[0].pages[0].free = Bytes::gib(6);
+        let reason = alone(&host(), &odd).unwrap_err();
+        assert_eq!(reason.to_string(), "h1 reports what cannot be: 10.0 GiB of 8.0 GiB memory free in its NUMA cells");
     }
 
     #[test]

@@ -9,7 +9,7 @@ use std::time::Duration;
 use renamed::Renamed;
 use ulm_collect::{Known, KnownMove, Observer, Settings};
 use ulm_drivers::sim::{Fault, HostSpec, Lie, Load, Orders, Scenario, SimCluster, VmSpec};
-use ulm_model::{Bytes, BytesPerSecond, HostName, HostState, MilliCpu, Scope, Snapshot, VmId};
+use ulm_model::{Bytes, BytesPerSecond, Cell, HostName, HostState, HugePages, MilliCpu, Scope, Snapshot, VmId};
 
 const INTERVAL: Duration = Duration::from_secs(15);
 
@@ -28,7 +28,11 @@ fn bench() -> Bench {
         .host(host("h3"))
         .vm(VmSpec::new("web", "h1", 4, Bytes::gib(8)).load(Load::constant(100.0)))
         .vm(VmSpec::new("db", "h2", 2, Bytes::gib(4)).load(Load::constant(50.0)));
-    let cluster = SimCluster::in_virtual_time(&scenario).expect("the scenario is sound");
+    watching(&scenario)
+}
+
+fn watching(scenario: &Scenario) -> Bench {
+    let cluster = SimCluster::in_virtual_time(scenario).expect("the scenario is sound");
     let mut observer = Observer::new(Settings::default());
     for driver in cluster.drivers() {
         observer.watch(driver);
@@ -68,6 +72,25 @@ fn reasons(snapshot: &Snapshot, scope: &Scope) -> Vec<&'static str> {
 
 fn host(name: &str) -> Scope {
     Scope::Host(HostName::from(name))
+}
+
+#[tokio::test(start_paused = true)]
+async fn cells_and_huge_pages_reach_the_snapshot() {
+    let huge = Bytes::mib(2);
+    let host = HostSpec::new("h1", 8, Bytes::gib(16)).cell(Bytes::gib(16), &[(huge, Bytes::gib(4))]);
+    let vm = |name| VmSpec::new(name, "h1", 2, Bytes::gib(1)).resident(Load::constant(50.0));
+    let scenario = Scenario::new(1).host(host).vm(vm("a").in_pages(huge).bound_to(&[0])).vm(vm("b"));
+    let snapshot = watching(&scenario).rounds(3).await;
+    let pages = HugePages { size: huge, total: Bytes::gib(4), free: Bytes::gib(3) };
+    // Half a GiB of b, and one of the host itself.
+    let free = Bytes::gib(16 - 4 - 1).saturating_sub(Bytes::mib(512));
+    let cell = Cell { id: 0, cpus: 8, memory: Bytes::gib(16), free, pages: vec![pages] };
+    assert_eq!((snapshot.hosts[0].cells.as_slice(), snapshot.doubts.len()), (&[cell][..], 0));
+    let of = |name: &str| snapshot.vms.iter().find(|vm| vm.name == name).unwrap();
+    let needs = of("a").needs.as_ref().unwrap();
+    assert_eq!((needs.pages, &needs.cells), (Some(huge), &[0].into()));
+    assert_eq!(of("a").memory_use.value(), Some(Bytes::gib(1)), "no resident set shows what is in huge pages");
+    assert_eq!(of("b").memory_use.value(), Some(Bytes::mib(512)));
 }
 
 #[tokio::test(start_paused = true)]

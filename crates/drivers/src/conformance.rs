@@ -15,7 +15,7 @@ use async_trait::async_trait;
 use futures_util::StreamExt;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
-use ulm_model::{Bytes, BytesPerSecond, CpuVerdict, HostName, VmId};
+use ulm_model::{Bytes, BytesPerSecond, Cell, CpuVerdict, HostName, VmId};
 use uuid::Uuid;
 
 use crate::driver::{
@@ -378,6 +378,10 @@ impl Bench {
                 && reading.memory.total > Bytes(0)
                 && reading.memory.available <= reading.memory.total;
             ensure(host, || told(driver, (&reading.cpu, &reading.memory)))?;
+            let cells = &reading.cells;
+            let sane =
+                |cell: &Cell| cell.free <= cell.memory && cell.pages.iter().all(|pages| pages.free <= pages.total);
+            ensure(cells.is_sorted_by(|a, b| a.id < b.id) && cells.iter().all(sane), || told(driver, cells))?;
             for vm in &reading.vms {
                 ensure(vm.vcpus > 0 && vm.memory > Bytes(0) && !vm.name.is_empty(), || told(driver, vm))?;
                 if vm.state == RunState::Running {

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use futures_util::stream::BoxStream;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
-use ulm_model::{Bytes, BytesPerSecond, CpuNeed, CpuVerdict, Fixture, HostName, Needs, Platform, Time, VmId};
+use ulm_model::{Bytes, BytesPerSecond, Cell, CpuNeed, CpuVerdict, Fixture, HostName, Needs, Platform, Time, VmId};
 use uuid::Uuid;
 
 /// One host's hypervisor: facts up, orders down.
@@ -94,6 +94,9 @@ pub struct Reading {
     pub cpu: NodeCpu,
     /// The host's memory.
     pub memory: MemoryReading,
+    /// The host's NUMA cells in the order of their numbers, if it tells them and what is free of them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub cells: Vec<Cell>,
     /// Every VM that holds resources (not those shut off), incoming halves of moves included.
     pub vms: Vec<VmReading>,
 }

@@ -71,16 +71,20 @@ impl Fixture for Bare {
 }
 
 fn scenario() -> Scenario {
-    let host = |name| HostSpec::new(name, 8, Bytes::gib(32)).network("network:lan").storage("pool:ceph");
+    let huge = [(Bytes::mib(2), Bytes::gib(4))];
+    let host = |name| {
+        let host = HostSpec::new(name, 8, Bytes::gib(32)).network("network:lan").storage("pool:ceph");
+        host.cell(Bytes::gib(16), &huge).cell(Bytes::gib(16), &[])
+    };
     let vm =
         |name, home| VmSpec::new(name, home, 2, Bytes::gib(4)).load(Load::constant(40.0)).needs_network("network:lan");
     Scenario::new(11)
         .host(host("h1"))
         .host(host("h2"))
         .host(host("h3"))
-        .vm(vm("free", "h1"))
+        .vm(vm("free", "h1").bound_to(&[1]))
         .vm(vm("tied", "h2").tied(Tie::LocalDisk { path: "/var/lib/images/tied.raw".into() }))
-        .vm(vm("other", "h3"))
+        .vm(vm("other", "h3").in_pages(Bytes::mib(2)))
 }
 
 #[test]

@@ -9,10 +9,10 @@ use ulm_drivers::libvirt::{LibvirtDriver, LibvirtOptions, connect_once};
 use ulm_drivers::{
     Driver, DriverError, DriverEvent, ErrorKind, JobKind, Link, MoveOrder, Presence, Reading, RunState, SystemClock,
 };
-use ulm_libvirt::testing::{Answer, Behaviour, FakeHost, FakeServer};
-use ulm_libvirt::xdr::to_bytes;
+use ulm_libvirt::testing::{Answer, Behaviour, FakeCell, FakeHost, FakePages, FakeServer};
+use ulm_libvirt::xdr::{List, to_bytes};
 use ulm_libvirt::{ErrorCode, ErrorWire, Procedure};
-use ulm_model::{Bytes, CpuVerdict, HostName, VmId};
+use ulm_model::{Bytes, Cell, CpuVerdict, HostName, HugePages, VmId};
 
 /// No answer is late before that, on any machine.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -110,6 +110,66 @@ async fn a_reading_asks_for_all_vms_at_once_and_for_the_number_of_cpus_seldom() 
     assert_eq!(server.times_called(Procedure::CONNECT_GET_ALL_DOMAIN_STATS), 2);
     assert_eq!(server.times_called(Procedure::NODE_GET_INFO), 1);
     assert_eq!(server.times_called(Procedure::DOMAIN_GET_JOB_STATS), 60);
+}
+
+/// A cell with so many free pages of 4 KiB and of 2 MiB, of a million and of a thousand.
+fn fake_cell(id: u32, ordinary: u64, huge: u64) -> FakeCell {
+    let small = FakePages { size_kib: 4, total: 1_000_000, free: ordinary };
+    FakeCell { id, cpus: 16, pages: vec![small, FakePages { size_kib: 2048, total: 1000, free: huge }] }
+}
+
+#[tokio::test]
+async fn free_memory_of_all_cells_comes_with_the_reading_by_one_call() {
+    let server = server("a", 3).await;
+    server.edit(|host| host.tell_cells(vec![fake_cell(0, 5000, 30), fake_cell(1, 7, 0)]));
+    let driver = connected(&server).await;
+    assert_eq!(driver.reading().await.unwrap().cells, [], "who it is was not asked yet");
+    driver.facts().await.unwrap();
+    let cell = |id, ordinary, huge| Cell {
+        id,
+        cpus: 16,
+        memory: Bytes::kib(4 * 1_000_000 + 2048 * 1000),
+        free: Bytes::kib(4 * ordinary),
+        pages: vec![HugePages { size: Bytes::mib(2), total: Bytes::mib(2000), free: Bytes::mib(2 * huge) }],
+    };
+    assert_eq!(driver.reading().await.unwrap().cells, [cell(0, 5000, 30), cell(1, 7, 0)]);
+    assert_eq!(server.times_called(Procedure::NODE_GET_FREE_PAGES), 1);
+}
+
+#[tokio::test]
+async fn the_question_for_free_pages_goes_out_with_the_others() {
+    let server = server("a", 0).await;
+    server.edit(|host| host.tell_cells(vec![fake_cell(0, 5000, 30)]));
+    let driver = connected(&server).await;
+    driver.facts().await.unwrap();
+    driver.reading().await.unwrap();
+    let held_up = Duration::from_millis(400);
+    for procedure in [Procedure::NODE_GET_FREE_PAGES, Procedure::NODE_GET_MEMORY_STATS, Procedure::NODE_GET_CPU_STATS] {
+        server.answer(procedure, Answer::Later(held_up));
+    }
+    let begun = std::time::Instant::now();
+    let before = server.most_at_once();
+    assert_eq!(driver.reading().await.unwrap().cells.len(), 1);
+    assert!(begun.elapsed() >= held_up);
+    assert!(server.most_at_once() >= 3.max(before), "the calls wait for their answers together");
+}
+
+#[tokio::test]
+async fn a_host_that_does_not_tell_its_free_pages_has_no_cells_and_no_error() {
+    let server = server("a", 1).await;
+    server.edit(|host| host.tell_cells(vec![fake_cell(0, 5000, 30), fake_cell(1, 5000, 30)]));
+    let driver = connected(&server).await;
+    driver.facts().await.unwrap();
+    for (code, says) in [(ErrorCode::NO_SUPPORT, "not supported"), (ErrorCode::INTERNAL_ERROR, "node 1 is gone")] {
+        server.answer(Procedure::NODE_GET_FREE_PAGES, refusal(code, says));
+        let reading = driver.reading().await.unwrap();
+        assert_eq!((reading.cells.len(), reading.vms.len()), (0, 1), "{says}");
+    }
+    // Fewer counts than were asked for.
+    server.answer(Procedure::NODE_GET_FREE_PAGES, Answer::Reply(to_bytes(&List::<u64, 1024>(vec![1, 2, 3]))));
+    assert_eq!(driver.reading().await.unwrap().cells, []);
+    server.answer_as_usual(Procedure::NODE_GET_FREE_PAGES);
+    assert_eq!(driver.reading().await.unwrap().cells.len(), 2);
 }
 
 #[tokio::test]

@@ -8,7 +8,7 @@ use ulm_drivers::libvirt::capabilities::Capabilities;
 use ulm_drivers::libvirt::cpu::{CpuQuestion, HomeCpu, WantedCpu};
 use ulm_drivers::libvirt::definition::{self, Home};
 use ulm_drivers::libvirt::storage::{Pool, PoolState, Storage};
-use ulm_model::CpuNeed;
+use ulm_model::{Bytes, CpuNeed};
 
 const CAPABILITIES: &str = include_str!("xml/capabilities.xml");
 const SHOP: &str = include_str!("xml/shop.xml");
@@ -19,6 +19,10 @@ const NFS: &str = "<pool type='netfs'><name>vms</name><source><host name='nas1'/
                    <target><path>/srv/vms</path></target></pool>";
 const DEFAULT: &str =
     "<pool type='dir'><name>default</name><target><path>/var/lib/libvirt/images</path></target></pool>";
+
+const MEMORY: &str = "<memoryBacking><hugepages><page size='1' unit='G' nodeset='0-3,^2'/><page size='2048'/></hugepages>\
+                      </memoryBacking><numatune><memory mode='strict' nodeset='0,2-3'/>\
+                      <memnode cellid='1' mode='strict' nodeset='1'/></numatune><vcpu";
 
 fn read(text: &str, shared: &[&str]) -> Result<VmFacts, String> {
     let capabilities = Capabilities::read(CAPABILITIES).unwrap();
@@ -86,12 +90,48 @@ fn everything_that_ties_a_vm_is_named() {
             "its disk vdg is served by its host (vhostuser)",
             "its emulator has arguments that libvirt does not know",
             "its memory is encrypted (sev)",
-            "its memory is in huge pages, which are not counted on other hosts",
+            "its memory is in pages of several sizes",
             "its network card is connected outside of libvirt's networks (vhostuser)",
             "its screen is drawn by its host's graphics card",
         ]
     );
     assert_eq!(words(&facts.needs.networks), ["direct:eth1"]);
+}
+
+#[test]
+fn a_vm_in_huge_pages_and_bound_to_cells_can_move_and_says_so() {
+    let memory = "<memoryBacking><hugepages><page size='2048' unit='KiB'/></hugepages></memoryBacking>\
+                  <numatune><memory mode='strict' nodeset='0,2-3'/></numatune><vcpu";
+    let facts = read(&SHOP.replacen("<vcpu", memory, 1), &["/srv/golden"]).unwrap();
+    assert_eq!(facts.fixtures, []);
+    assert_eq!(facts.needs.pages, Some(Bytes::mib(2)));
+    assert_eq!(facts.needs.cells, [0, 2, 3].into());
+    let usual = memory.replace("<page size='2048' unit='KiB'/>", "");
+    let facts = read(&SHOP.replacen("<vcpu", &usual, 1), &[]).unwrap();
+    assert_eq!(facts.needs.pages, Some(Bytes::mib(2)), "the smallest that this host has any of");
+    let odd = memory.replace("0,2-3", "0,two");
+    let error = read(&SHOP.replacen("<vcpu", &odd, 1), &[]).unwrap_err();
+    assert_eq!(error, "a VM's definition cannot be read: \"0,two\" is no set of NUMA cells");
+}
+
+#[test]
+fn rules_in_words_become_tags() {
+    let tags = |metadata: &str| {
+        let text = format!("<domain><os><type arch='x86_64'/></os><metadata>{metadata}</metadata></domain>");
+        words(&read(&text, &[]).unwrap().tags).join(" ")
+    };
+    // As libvirt gives back what `virsh metadata … --set '<vm><tags>web</tags>…</vm>'` put there.
+    let given = "\n    <ulm:vm xmlns:ulm=\"urn:ulm:1\">\n      <ulm:tags>web production</ulm:tags>\n      \
+                 <ulm:together>shop</ulm:together>\n      <ulm:apart> db </ulm:apart>\n      <ulm:pin>h1</ulm:pin>\n      \
+                 <ulm:pin>h2, h3</ulm:pin>\n      <ulm:exclude/>\n    </ulm:vm>\n  ";
+    assert_eq!(
+        tags(given),
+        "production ulm:apart=db ulm:exclude ulm:pin=h1 ulm:pin=h2 ulm:pin=h3 ulm:together=shop web"
+    );
+    assert_eq!(tags("<ulm:together xmlns:ulm='urn:ulm:1'>shop</ulm:together>"), "ulm:together=shop");
+    assert_eq!(tags("<exclude xmlns='urn:ulm:1'>for now</exclude>"), "ulm:exclude");
+    assert_eq!(tags("<vm xmlns='urn:ulm:1'><apart/><pin> </pin></vm>"), "");
+    assert_eq!(tags("<x:pin xmlns:x='urn:other'>h1</x:pin>"), "", "another program's element");
 }
 
 #[test]
@@ -137,8 +177,9 @@ proptest! {
         from in 0..10_000usize,
         length in 0..400usize,
         with in prop_oneof![Just(String::new()), "\\PC{0,20}", "[<>/a-z='&;#]{0,20}", Just("<disk><source/></disk>".to_owned())],
+        memory in any::<bool>(),
     ) {
-        let text = [SHOP, TIED, LAB][which];
+        let text = if memory { SHOP.replacen("<vcpu", MEMORY, 1) } else { [SHOP, TIED, LAB][which].to_owned() };
         let from = text.floor_char_boundary(from % text.len());
         let to = text.floor_char_boundary((from + length).min(text.len())).max(from);
         let mutilated = format!("{}{with}{}", &text[..from], &text[to..]);

@@ -12,6 +12,9 @@ use uuid::Uuid;
 
 const KIB: u64 = 1024;
 
+/// [`Connection::node_free_pages`] gives at most so many counts at once: sizes times cells.
+pub const FREE_PAGES_MAX: usize = 1024;
+
 /// What the host is made of, as libvirt found it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NodeInfo {
@@ -295,12 +298,16 @@ impl Connection {
     }
 
     /// Free pages of the given sizes (KiB, like 4 and 2048) in the NUMA cells
-    /// `first_cell .. first_cell + cells`: for each cell, one count per size.
+    /// `first_cell .. first_cell + cells`: for each cell, one count per size. Of the host's ordinary page size
+    /// these are pages that nobody uses at all; what caches hold is not among them.
+    ///
+    /// libvirt refuses when a cell in between does not exist or does not know one of the sizes, and gives
+    /// at most [`FREE_PAGES_MAX`] counts; cells behind the last one are left out.
     pub async fn node_free_pages(&self, page_sizes_kib: &[u32], first_cell: u32, cells: u32) -> Result<Vec<Vec<u64>>> {
-        const MAX: usize = 1024;
+        type Sizes = List<u32, FREE_PAGES_MAX>;
         let arguments =
-            (List::<u32, MAX>(page_sizes_kib.to_vec()), i32::try_from(first_cell).unwrap_or(i32::MAX), cells, 0u32);
-        let counts: List<u64, MAX> = self.call(Procedure::NODE_GET_FREE_PAGES, &arguments).await?;
+            (List(page_sizes_kib.to_vec()) as Sizes, i32::try_from(first_cell).unwrap_or(i32::MAX), cells, 0u32);
+        let counts: List<u64, FREE_PAGES_MAX> = self.call(Procedure::NODE_GET_FREE_PAGES, &arguments).await?;
         Ok(counts.0.chunks(page_sizes_kib.len().max(1)).map(<[u64]>::to_vec).collect())
     }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 use ulm_libvirt::domain::RunningReason;
 use ulm_libvirt::job::{JobType, WhichJob};
-use ulm_libvirt::testing::{Answer, Behaviour, FakeHost, FakeServer, Gate};
+use ulm_libvirt::testing::{Answer, Behaviour, FakeCell, FakeHost, FakePages, FakeServer, Gate};
 use ulm_libvirt::{
     ConnectOptions, Connection, Domain, DomainFilter, DomainState, Error, ErrorCode, ErrorWire, KeepAlive, Procedure,
     StatsRequest,
@@ -46,6 +46,25 @@ async fn a_host_is_read_in_typed_figures() {
     assert_eq!(host.networks().await.unwrap()[0].name, "default");
     host.close().await;
     server.until(|s| s.connected() == 0).await;
+}
+
+#[tokio::test]
+async fn free_pages_are_told_by_cell_and_size() {
+    let pages = |size_kib, free| FakePages { size_kib, total: 1000, free };
+    let cell = |id, free| FakeCell { id, cpus: 8, pages: vec![pages(4, free), pages(2048, free / 10)] };
+    let server = FakeServer::tcp(FakeHost::with_vms("h1", 0)).await.unwrap();
+    let host = Connection::open(&server.uri()).await.unwrap();
+    let unknown = host.node_free_pages(&[4], 0, 1).await.unwrap_err();
+    assert!(unknown.is_unsupported(), "{unknown}");
+    server.edit(|host| host.tell_cells(vec![cell(0, 700), cell(1, 500), cell(3, 90)]));
+    assert_eq!(host.node_free_pages(&[4, 2048], 0, 2).await.unwrap(), [[700, 70], [500, 50]]);
+    assert_eq!(host.node_free_pages(&[2048], 3, 9).await.unwrap(), [[9]]);
+    for (sizes, first, cells, says) in
+        [(&[4][..], 1, 3, "node 2"), (&[16], 0, 1, "16 KiB"), (&[4], 4, 1, "out of range"), (&[4], 0, 1025, "fit")]
+    {
+        let error = host.node_free_pages(sizes, first, cells).await.unwrap_err().to_string();
+        assert!(error.contains(says), "{error}");
+    }
 }
 
 #[tokio::test]

@@ -2,6 +2,7 @@
 
 use uuid::Uuid;
 
+use super::cells::HostCells;
 use super::xml::{self, Walk, XmlError};
 
 const WHAT: &str = "the capabilities document";
@@ -17,6 +18,8 @@ pub struct Capabilities {
     pub model: String,
     /// The CPU in canonical text: everything that a guest with the host's own CPU can see of it.
     pub cpu: String,
+    /// Its pages and NUMA cells.
+    pub cells: HostCells,
 }
 
 impl Capabilities {
@@ -44,12 +47,15 @@ impl Capabilities {
             model: of("model").to_owned(),
             // Without clock, topology, microcode and page sizes: they differ between equal machines.
             cpu: format!("{arch} {} {} {signature}: {}", of("vendor"), of("model"), features.join(" ")),
+            cells: HostCells::read(host),
         })
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use ulm_model::{Bytes, Cell, HugePages};
+
     use super::*;
 
     #[test]
@@ -59,6 +65,15 @@ mod tests {
         assert_eq!(capabilities.machine.to_string(), "4d1f0c66-5a0e-4f35-9b2a-0c3d6f1a7e21");
         assert_eq!((capabilities.arch.as_str(), capabilities.model.as_str()), ("x86_64", "EPYC-Rome"));
         assert_eq!(capabilities.cpu, "x86_64 AMD EPYC-Rome 23/49/0: ht topoext x2apic");
+        let cells = capabilities.cells;
+        assert_eq!((cells.base, cells.huge), (Bytes::kib(4), [Bytes::mib(2), Bytes::gib(1)].into()));
+        let pages = [(2, 4), (1024, 0)].map(|(mib, gib)| HugePages {
+            size: Bytes::mib(mib),
+            total: Bytes::gib(gib),
+            free: Bytes(0),
+        });
+        let last = Cell { id: 1, cpus: 2, memory: Bytes::kib(66_053_664), free: Bytes(0), pages: pages.into() };
+        assert_eq!((cells.cells.len(), &cells.cells[1]), (2, &last));
     }
 
     #[test]

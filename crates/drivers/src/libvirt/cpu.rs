@@ -161,9 +161,16 @@ fn difference(of: &str, to: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::libvirt::cells::HostCells;
 
     fn capabilities(cpu: &str) -> Capabilities {
-        Capabilities { machine: uuid::Uuid::nil(), arch: "x86_64".into(), model: String::new(), cpu: cpu.into() }
+        Capabilities {
+            machine: uuid::Uuid::nil(),
+            arch: "x86_64".into(),
+            model: String::new(),
+            cpu: cpu.into(),
+            cells: HostCells { base: ulm_model::Bytes::kib(4), huge: Default::default(), cells: Vec::new() },
+        }
     }
 
     fn need(domain: &str) -> CpuNeed {

@@ -5,6 +5,25 @@
 //!
 //! **Tags** come from the definition's metadata and from its title. `virsh metadata VM --uri urn:ulm:1 --key ulm --set
 //! '<tags>web production</tags>' --live --config` sets them; in a title, words that begin with `#` count as tags.
+//!
+//! **Rules** can be written there in words too. Each element is the tag that stands beside it:
+//!
+//! | element | tag |
+//! |---|---|
+//! | `<together>NAME</together>` | `ulm:together=NAME` |
+//! | `<apart>NAME</apart>` | `ulm:apart=NAME` |
+//! | `<pin>HOST</pin>` | `ulm:pin=HOST` |
+//! | `<exclude/>` | `ulm:exclude` |
+//!
+//! libvirt keeps one element for each namespace, and `--set` replaces it; so tags and rules stand in one, whose name does not matter:
+//!
+//! ```sh
+//! virsh metadata VM --uri urn:ulm:1 --key ulm --live --config \
+//!     --set '<vm><tags>web production</tags><apart>web</apart><pin>h1</pin><pin>h2</pin></vm>'
+//! ```
+//!
+//! libvirt gives that back as `<ulm:vm xmlns:ulm="urn:ulm:1"><ulm:tags>…`. Several names in one element, between blanks or
+//! commas, are several tags.
 
 use std::collections::BTreeSet;
 
@@ -12,6 +31,7 @@ use roxmltree::Node;
 use ulm_model::{Fixture, Needs};
 
 use super::cpu::{self, HomeCpu};
+use super::memory;
 use super::storage::{NETWORK_PROTOCOLS, Reach, Storage, network_word};
 use super::xml::{self, Walk, XmlError};
 use crate::driver::VmFacts;
@@ -33,7 +53,7 @@ pub struct Home<'a> {
 /// Reads a live definition.
 ///
 /// # Errors
-/// When it is not a `<domain>`, or names no architecture.
+/// When it is not a `<domain>`, names no architecture, or says something about its memory that cannot be understood.
 pub fn read(text: &str, home: &Home<'_>) -> Result<VmFacts, XmlError> {
     let document = xml::parse(text, WHAT, "domain")?;
     let domain = document.root_element();
@@ -45,7 +65,9 @@ pub fn read(text: &str, home: &Home<'_>) -> Result<VmFacts, XmlError> {
             found.device(device, home.storage);
         }
     }
-    found.host_memory(domain);
+    let memory = memory::read(domain, &home.cpu.capabilities.cells);
+    let memory = memory.map_err(|error| XmlError { what: WHAT, ..error })?;
+    found.host_memory(domain, memory.tie);
     found.own_arguments(domain);
     found.cpu_flags(domain);
     Ok(VmFacts {
@@ -54,8 +76,8 @@ pub fn read(text: &str, home: &Home<'_>) -> Result<VmFacts, XmlError> {
             cpu: cpu::need_of(domain, &home.cpu),
             networks: found.networks,
             storage: found.storage,
-            pages: None,
-            cells: Default::default(),
+            pages: memory.pages,
+            cells: memory.cells,
         },
         fixtures: found.fixtures.into_iter().collect(),
         tags: tags(domain),
@@ -239,9 +261,9 @@ impl Found {
         }
     }
 
-    fn host_memory(&mut self, domain: Node<'_, '_>) {
-        if domain.at(&["memoryBacking", "hugepages"]).is_some() {
-            self.other("its memory is in huge pages, which are not counted on other hosts");
+    fn host_memory(&mut self, domain: Node<'_, '_>, tie: Option<&str>) {
+        if let Some(tie) = tie {
+            self.other(tie);
         }
         if let Some(kind) = domain.one("launchSecurity").and_then(|security| security.attr("type")) {
             self.other(format!("its memory is encrypted ({kind})"));
@@ -307,10 +329,25 @@ fn tags(domain: Node<'_, '_>) -> BTreeSet<String> {
     let own = domain.one("metadata").into_iter().flat_map(|metadata| {
         metadata.children().filter(|e| e.is_element() && e.tag_name().namespace() == Some(METADATA_NAMESPACE))
     });
+    let mut tags = BTreeSet::new();
     // All text inside, so that <tags>a b</tags> and <tags><tag>a</tag><tag>b</tag></tags> are the same.
-    let texts = own.flat_map(|element| element.descendants().filter(Node::is_text).filter_map(|text| text.text()));
-    let words = texts.flat_map(|text| text.split(|c: char| c.is_whitespace() || c == ','));
+    for node in own.flat_map(|element| element.descendants()) {
+        if node.is_element() && node.tag_name().name() == "exclude" {
+            tags.insert("ulm:exclude".to_owned());
+        }
+        let Some(text) = node.text().filter(|_| node.is_text()) else { continue };
+        let rule = match node.parent_element().map(|parent| parent.tag_name().name()) {
+            Some("together") => "ulm:together=",
+            Some("apart") => "ulm:apart=",
+            Some("pin") => "ulm:pin=",
+            Some("exclude") => continue,
+            _ => "",
+        };
+        let words = text.split(|c: char| c.is_whitespace() || c == ',').filter(|word| !word.is_empty());
+        tags.extend(words.map(|word| format!("{rule}{word}")));
+    }
     let title = domain.one("title").and_then(Walk::words).unwrap_or_default();
     let in_title = title.split_whitespace().filter_map(|word| word.strip_prefix('#'));
-    words.chain(in_title).filter(|word| !word.is_empty()).map(str::to_owned).collect()
+    tags.extend(in_title.filter(|word| !word.is_empty()).map(str::to_owned));
+    tags
 }

@@ -134,7 +134,10 @@ impl Driver for LibvirtDriver {
         if self.readings_from.swap(connection, Ordering::Relaxed) != connection {
             self.readings.forget().await;
         }
-        self.readings.take(&self.connection()?, || self.clock.now()).await
+        // Of an older connection too: what a machine is made of outlives a connection, and the host has the last word.
+        let portrait = lock(&self.portrait).as_ref().map(|(_, portrait)| Arc::clone(portrait));
+        let cells = portrait.as_ref().map(|portrait| &portrait.capabilities.cells);
+        self.readings.take(&self.connection()?, cells, || self.clock.now()).await
     }
 
     async fn vm_facts(&self, vm: VmId) -> Result<VmFacts, DriverError> {

@@ -16,11 +16,14 @@
 //!   if it is a network disk (word `network-disk:PROTOCOL`). Any other disk is local and ties its VM.
 //! * **CPU** ([`cpu`]). libvirt itself compares a named CPU model with what the target's emulator offers. A
 //!   passed-through host CPU needs the same CPU on the target, feature by feature.
-//! * **Definition** ([`definition`]). Passthrough devices, host folders, memory in huge pages, encrypted
+//! * **Memory** ([`cells`]). A host's NUMA cells and huge pages, and what is free of them; what a VM's definition asks of them.
+//! * **Definition** ([`definition`]). Passthrough devices, host folders, memory in pages of several sizes, encrypted
 //!   memory, snapshots, block jobs and the emulator's own arguments tie a VM, each with its own sentence.
 
+mod amount;
 mod answers;
 pub mod capabilities;
+pub mod cells;
 mod connect;
 pub mod cpu;
 pub mod definition;
@@ -29,6 +32,7 @@ mod errors;
 mod events;
 pub mod facts;
 mod jobs;
+mod memory;
 mod moves;
 mod options;
 mod peer;

@@ -1,5 +1,5 @@
-//! One round's figures of a host, in as few calls as possible: two for the host, one for all VMs, one small one
-//! for each VM whose job has to be known ([`super::jobs`]), and the number of CPUs now and then.
+//! One round's figures of a host, in as few calls as possible: two for the host, one for its NUMA cells if it tells any,
+//! one for all VMs, one small one for each VM whose job has to be known ([`super::jobs`]), and the number of CPUs now and then.
 
 use std::collections::BTreeMap;
 use std::pin::pin;
@@ -14,6 +14,7 @@ use ulm_libvirt::{Connection, DomainFilter, DomainState, NodeCpuStats, NodeMemor
 use ulm_model::{Bytes, Time, VmId};
 
 use super::answers;
+use super::cells::HostCells;
 use super::errors::sorted;
 use super::jobs::{self, Answer, JobWatch, Suspicion};
 use crate::driver::{DriverError, ErrorKind, JobKind, MemoryReading, NodeCpu, Reading, RunState, VmReading};
@@ -43,16 +44,28 @@ impl Readings {
         *self.cpus.lock().await = None;
     }
 
-    /// Reads the host. `now` is asked when the answers have come in.
-    pub async fn take(&self, host: &Connection, now: impl FnOnce() -> Time) -> Result<Reading, DriverError> {
+    /// Reads the host, of whose NUMA cells that much is known. `now` is asked when the answers have come in.
+    pub async fn take(
+        &self,
+        host: &Connection,
+        cells: Option<&HostCells>,
+        now: impl FnOnce() -> Time,
+    ) -> Result<Reading, DriverError> {
         let request = StatsRequest { groups: GROUPS, filter: DomainFilter::ACTIVE, ..StatsRequest::default() };
         let figures = async {
             tokio::try_join!(host.node_cpu_stats(), host.node_memory_stats(), host.domain_stats(&request))
                 .map_err(sorted)
         };
-        let (cpus, (cpu, memory, stats)) = tokio::try_join!(self.cpus(host), figures)?;
+        let cells = async {
+            match cells {
+                Some(cells) => cells.ask(host).await.map_err(sorted),
+                None => Ok(Vec::new()),
+            }
+        };
+        let (cpus, (cpu, memory, stats), cells) = tokio::try_join!(self.cpus(host), figures, cells)?;
         let at = now();
-        Ok(Reading { at, cpu: node_cpu(cpus, &cpu)?, memory: node_memory(&memory)?, vms: self.vms(host, stats).await? })
+        let (cpu, memory) = (node_cpu(cpus, &cpu)?, node_memory(&memory)?);
+        Ok(Reading { at, cpu, memory, cells, vms: self.vms(host, stats).await? })
     }
 
     async fn cpus(&self, host: &Connection) -> Result<u32, DriverError> {

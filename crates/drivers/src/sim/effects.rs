@@ -53,7 +53,7 @@ impl World {
             (Fault::Recover { .. }, &[host], _) => self.recover(host),
             (Fault::FillMemory { amount, for_s, .. }, &[host], _) => {
                 let it = &mut self.hosts[host];
-                it.hog = amount.0.min(it.spec.memory.0.saturating_sub(it.spec.base_memory.0));
+                it.hog = amount.0.min(it.most_hogged());
                 self.arrange(host, Later::HogEnds, for_s);
                 self.check_memory(host);
                 Happened
@@ -324,8 +324,9 @@ impl World {
         }
         let ready = |host: &usize| self.hosts[*host].power == Power::On && self.hosts[*host].hypervisor;
         let Some(host) = self.homes(vm).into_iter().find(ready) else { return NothingToHit };
+        let Some(pages) = self.hosts[host].take_pages(&self.vms[vm].spec) else { return NothingToHit };
         self.touch(host);
-        self.hosts[host].residents.push(Resident::new(vm, RunState::Running));
+        self.hosts[host].residents.push(Resident { pages, ..Resident::new(vm, RunState::Running) });
         let id = self.vms[vm].id;
         self.emit(host, DriverEvent::VmRuns(id));
         self.check_memory(host);

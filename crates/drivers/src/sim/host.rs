@@ -12,6 +12,7 @@ use uuid::Uuid;
 
 use super::fault::{Lie, Orders};
 use super::load::Series;
+use super::numa::{self, Taken};
 use super::scenario::{HostSpec, VmSpec};
 use crate::driver::{DriverEvent, JobKind, JobProgress, Link, Reading, RunState};
 
@@ -70,11 +71,13 @@ pub(super) struct Resident {
     pub wants: f64,
     /// What it holds of the host's memory, if that does not follow its resident series.
     pub holds: Option<u64>,
+    /// The huge pages that its memory is in.
+    pub pages: Vec<Taken>,
 }
 
 impl Resident {
     pub fn new(vm: usize, state: RunState) -> Self {
-        Resident { vm, state, job: JobKind::None, cpu: 0.0, delay: 0.0, wants: 0.0, holds: None }
+        Resident { vm, state, job: JobKind::None, cpu: 0.0, delay: 0.0, wants: 0.0, holds: None, pages: Vec::new() }
     }
 }
 
@@ -295,18 +298,23 @@ impl SimHost {
         if self.power == Power::On { self.used / self.share } else { 0.0 }
     }
 
-    /// What a resident holds of the memory.
+    /// What a resident has touched of its memory.
     pub fn held_by(&self, resident: &Resident, cell: u64, vms: &[SimVm], grid: Nanos) -> u64 {
         resident.holds.unwrap_or_else(|| vms[resident.vm].resident_in(cell, grid))
     }
 
-    /// Memory in use: the host's own, what fills it, and the resident sets.
+    /// Memory in use: the host's own, what is set aside as huge pages, what fills it, and the resident sets.
     pub fn memory_used(&self, cell: u64, vms: &[SimVm], grid: Nanos) -> u64 {
         if self.power != Power::On {
             return 0;
         }
-        let held: u64 = self.residents.iter().map(|resident| self.held_by(resident, cell, vms, grid)).sum();
-        self.spec.base_memory.0 + self.hog + held
+        let held: u64 = self.residents.iter().map(|resident| self.ordinary(resident, cell, vms, grid)).sum();
+        self.spec.base_memory.0 + numa::set_aside(&self.spec.cells).0 + self.hog + held
+    }
+
+    /// The most that something else can fill of it.
+    pub fn most_hogged(&self) -> u64 {
+        self.spec.memory.saturating_sub(self.spec.base_memory + numa::set_aside(&self.spec.cells)).0
     }
 
     /// What would be in use if every VM took all that it may.

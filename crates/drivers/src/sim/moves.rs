@@ -123,8 +123,10 @@ impl World {
         let Some(source) = self.hosts[from].resident(vm) else { return refused("the VM is gone".into()) };
         let was = source.state;
         let held = self.hosts[from].held_by(source, cell, &self.vms, grid);
-        let target = &self.hosts[to];
-        let free = target.spec.memory.0.saturating_sub(target.memory_used(cell, &self.vms, grid));
+        let (target, spec) = (&self.hosts[to], &self.vms[vm].spec);
+        let pages = target.take_pages(spec).unwrap_or_default();
+        // Huge pages are all there already.
+        let free = if spec.pages.is_some() { held } else { target.room_for(spec, cell, &self.vms, grid) };
         let now = self.now;
         let a_move = Move {
             vm,
@@ -151,6 +153,7 @@ impl World {
         let mut half = Resident::new(vm, RunState::Incoming);
         half.job = JobKind::MovingIn;
         half.holds = Some(held.min(free));
+        half.pages = pages;
         self.hosts[to].residents.push(half);
         let id = self.truth.moves.len();
         self.truth.moves.push(MoveRecord {
@@ -214,6 +217,13 @@ impl World {
             spec.networks.difference(&target.spec.networks).chain(spec.storage.difference(&target.spec.storage));
         if let Some(missing) = missing.into_iter().next() {
             return refused(format!("{} does not have `{missing}`, which `{name}` uses", target.name));
+        }
+        if let Some(cell) = spec.cells.iter().find(|id| target.spec.cells.iter().all(|cell| cell.id != **id)) {
+            return refused(format!("NUMA node {cell} is unavailable on {}, and `{name}` is bound to it", target.name));
+        }
+        if target.take_pages(spec).is_none() {
+            let name = &target.name;
+            return refused(format!("unable to map backing store for guest RAM: {name} has too few free huge pages"));
         }
         Ok(())
     }

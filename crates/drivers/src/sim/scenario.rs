@@ -25,6 +25,7 @@ use ulm_model::{Bytes, BytesPerSecond, Fixture, Time};
 
 use super::fault::{Fault, FaultAt};
 use super::load::{self, Load, Shape};
+use super::numa::{self, CellSpec, PagesSpec, Taken};
 use super::text;
 
 /// A simulated cluster as it is when the world begins, and what goes wrong in it.
@@ -130,6 +131,9 @@ pub struct HostSpec {
     /// Memory that the host itself uses.
     #[serde(with = "text::bytes", default = "base_memory")]
     pub base_memory: Bytes,
+    /// NUMA cells; with none it does not tell any, and VMs that are bound to cells or in huge pages cannot be on it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub cells: Vec<CellSpec>,
 }
 
 /// Whether a host is on when the world begins.
@@ -211,6 +215,12 @@ pub struct VmSpec {
     /// Free words that policies select by.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub tags: BTreeSet<String>,
+    /// The size of the huge pages that its memory is in; by default it is in ordinary ones.
+    #[serde(with = "text::maybe_bytes", default, skip_serializing_if = "Option::is_none")]
+    pub pages: Option<Bytes>,
+    /// The NUMA cells that its memory is bound to; by default none.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub cells: BTreeSet<u32>,
 }
 
 fn most_of_it() -> Load {
@@ -287,7 +297,16 @@ impl HostSpec {
             power: PowerAtStart::On,
             base_cpu: base_cpu(),
             base_memory: base_memory(),
+            cells: Vec::new(),
         }
+    }
+    /// With one more NUMA cell that has so much memory, and of it so much in huge pages of each size. CPUs are shared out equally.
+    pub fn cell(mut self, memory: Bytes, pages: &[(Bytes, Bytes)]) -> Self {
+        let pages = pages.iter().map(|(size, total)| PagesSpec { size: *size, total: *total }).collect();
+        self.cells.push(CellSpec { id: self.cells.len() as u32, cpus: 0, memory, pages });
+        let each = self.cpus / self.cells.len() as u32;
+        self.cells.iter_mut().for_each(|cell| cell.cpus = each);
+        self
     }
     /// With a link of so many bytes per second.
     pub fn link(mut self, rate: BytesPerSecond) -> Self {
@@ -340,7 +359,19 @@ impl VmSpec {
             storage: BTreeSet::new(),
             fixtures: Vec::new(),
             tags: BTreeSet::new(),
+            pages: None,
+            cells: BTreeSet::new(),
         }
+    }
+    /// In huge pages of a size.
+    pub fn in_pages(mut self, size: Bytes) -> Self {
+        self.pages = Some(size);
+        self
+    }
+    /// Bound to NUMA cells.
+    pub fn bound_to(mut self, cells: &[u32]) -> Self {
+        self.cells.extend(cells);
+        self
     }
     /// With a load on its vCPUs.
     pub fn load(mut self, load: Load) -> Self {
@@ -500,17 +531,27 @@ impl Scenario {
                     "host `{name}`: `boot_s` and `base_cpu` must not be negative or beyond its CPUs"
                 ));
             }
-            if memory_left.insert(name.clone(), host.memory.saturating_sub(host.base_memory)).is_some() {
+            if let Some(fault) = numa::fault(host) {
+                return wrong(format!("host `{name}`: {fault}"));
+            }
+            let left = host.memory.saturating_sub(host.base_memory + numa::set_aside(&host.cells));
+            if memory_left.insert(name.clone(), left).is_some() {
                 return wrong(format!("host `{name}` is there twice"));
             }
         }
         let off: BTreeSet<&str> =
             all.hosts.iter().filter(|host| host.power == PowerAtStart::Off).map(|host| host.name.as_str()).collect();
+        let cells: BTreeMap<&str, &[CellSpec]> =
+            all.hosts.iter().map(|host| (host.name.as_str(), host.cells.as_slice())).collect();
+        let mut taken: BTreeMap<&str, Vec<Taken>> = BTreeMap::new();
         let mut names = BTreeSet::new();
         for vm in &all.vms {
             let name = &vm.name;
             if name.is_empty() || vm.vcpus == 0 || vm.memory.0 == 0 {
                 return wrong(format!("VM `{name}` needs a name, vCPUs and memory"));
+            }
+            if vm.pages.is_some_and(|size| size.0 == 0 || !vm.memory.0.is_multiple_of(size.0)) {
+                return wrong(format!("the memory of VM `{name}` must be a number of whole `pages`"));
             }
             if !names.insert(name.clone()) {
                 return wrong(format!("VM `{name}` is there twice"));
@@ -523,10 +564,18 @@ impl Scenario {
                 if off.contains(home.as_str()) {
                     return wrong(format!("VM `{name}` cannot begin alive on host `{home}`, which is off"));
                 }
-                if vm.memory > *left {
-                    return wrong(format!("VM `{name}` does not fit into the memory of host `{home}`"));
+                let cells = cells.get(home.as_str()).copied().unwrap_or_default();
+                let of_host = taken.entry(home).or_default();
+                let Some(pages) = numa::take(cells, of_host.iter(), vm) else {
+                    return wrong(format!("VM `{name}` does not find its NUMA cells or huge pages on host `{home}`"));
+                };
+                of_host.extend(pages);
+                if vm.pages.is_none() {
+                    if vm.memory > *left {
+                        return wrong(format!("VM `{name}` does not fit into the memory of host `{home}`"));
+                    }
+                    *left = left.saturating_sub(vm.memory);
                 }
-                *left = left.saturating_sub(vm.memory);
             }
             for (what, load) in [("load", &vm.load), ("resident", &vm.resident)] {
                 if let Some(fault) = load.fault() {

@@ -76,6 +76,22 @@ pub(super) mod bytes {
     }
 }
 
+/// Amounts of memory that may be left out.
+pub(super) mod maybe_bytes {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+    use ulm_model::Bytes;
+
+    #[derive(Serialize, Deserialize)]
+    struct Amount(#[serde(with = "super::bytes")] Bytes);
+
+    pub fn serialize<S: Serializer>(value: &Option<Bytes>, to: S) -> Result<S::Ok, S::Error> {
+        value.map(Amount).serialize(to)
+    }
+    pub fn deserialize<'d, D: Deserializer<'d>>(from: D) -> Result<Option<Bytes>, D::Error> {
+        Ok(Option::<Amount>::deserialize(from)?.map(|amount| amount.0))
+    }
+}
+
 /// Rates: `"10 Gbit/s"`, `"120 MiB/s"`.
 pub(super) mod rate {
     use serde::{Deserializer, Serializer};

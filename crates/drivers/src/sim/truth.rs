@@ -214,6 +214,9 @@ impl World {
                     broken.push(format!("{} holds more than its memory", vm.spec.name));
                 }
             }
+            if host.overdraws_pages() {
+                broken.push(format!("{} gives more huge pages than it has", host.name));
+            }
             let used = host.memory_used(cell, &self.vms, self.grid);
             if used > host.spec.memory.0 {
                 broken.push(format!("{} uses {} of {}", host.name, Bytes(used), host.spec.memory));
@@ -236,6 +239,7 @@ impl World {
 mod tests {
     use super::*;
     use crate::sim::host::Resident;
+    use crate::sim::numa::Taken;
     use crate::sim::{Fault, HostSpec, Load, Scenario, VmSpec};
 
     fn world() -> World {
@@ -261,6 +265,9 @@ mod tests {
         assert!(twice.contains("a is alive on 2 hosts") && twice.contains("h2, which does not know it"), "{twice}");
         let half = complaint(|world| world.hosts[1].residents.push(Resident::new(0, RunState::Incoming)));
         assert!(half.contains("half of a is on h2 without a move"), "{half}");
+        let taken = Taken { cell: 0, size: Bytes::mib(2), amount: Bytes::mib(2) };
+        let pages = complaint(|world| world.hosts[0].residents[0].pages.push(taken));
+        assert!(pages.contains("h1 gives more huge pages than it has"), "{pages}");
         let full = complaint(|world| world.hosts[0].hog = Bytes::gib(14).0);
         assert!(full.contains("h1 uses"), "{full}");
         let dark = complaint(|world| world.hosts[0].power = Power::Off);

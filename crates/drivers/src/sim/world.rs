@@ -126,7 +126,8 @@ impl World {
                 StateAtStart::ShutOff => None,
             };
             if let Some(state) = state {
-                world.hosts[home].residents.push(Resident::new(vm, state));
+                let pages = world.hosts[home].take_pages(&spec).unwrap_or_default();
+                world.hosts[home].residents.push(Resident { pages, ..Resident::new(vm, state) });
             }
             world.vms.push(SimVm {
                 id,
@@ -334,10 +335,11 @@ impl World {
             let it = &self.hosts[host];
             let weight = |resident: &Resident| {
                 // What arrives is taken first: it is the newest and the largest that grows.
-                (resident.state == RunState::Incoming, it.held_by(resident, cell, &self.vms, grid))
+                (resident.state == RunState::Incoming, it.ordinary(resident, cell, &self.vms, grid))
             };
-            let Some(victim) = it.residents.iter().max_by_key(|resident| weight(resident)) else {
-                self.hosts[host].hog = total.saturating_sub(self.hosts[host].spec.base_memory.0);
+            let helps = it.residents.iter().filter(|resident| weight(resident).1 > 0);
+            let Some(victim) = helps.max_by_key(|resident| weight(resident)) else {
+                self.hosts[host].hog = self.hosts[host].most_hogged();
                 break;
             };
             let vm = victim.vm;
@@ -345,8 +347,7 @@ impl World {
         }
         self.note_peaks(host);
         let it = &mut self.hosts[host];
-        let promised = it.memory_promised(&self.vms).0.saturating_add(it.hog).saturating_add(it.spec.base_memory.0);
-        if it.power == Power::On && promised > total && !it.memory_watched {
+        if it.power == Power::On && it.used_at_most(&self.vms).0 > total && !it.memory_watched {
             it.memory_watched = true;
             self.agenda.insert(((cell + 1) * grid, host as u64), Due::CheckMemory(host));
         }
@@ -377,13 +378,13 @@ impl World {
         let (now, cell, grid) = (self.now, self.cell(), self.grid);
         let (it, vms) = (&self.hosts[host], &self.vms);
         let (busy, idle) = it.node_cpu(now, ahead);
-        let mut used = it.spec.base_memory.0 + it.hog;
+        let used = it.memory_used(cell, vms, grid);
         let mut readings = Vec::with_capacity(it.residents.len());
         for resident in &it.residents {
             let vm = &vms[resident.vm];
             let (cpu, delay) = it.vm_cpu(resident, ahead);
-            let held = it.held_by(resident, cell, vms, grid);
-            used += held;
+            // As of real ones: huge pages are no part of a process's resident set.
+            let held = it.ordinary(resident, cell, vms, grid);
             readings.push(VmReading {
                 id: vm.id,
                 name: vm.spec.name.clone(),
@@ -402,6 +403,7 @@ impl World {
             at: self.time(now),
             cpu: NodeCpu { cpus: it.spec.cpus, busy: duration(busy), idle: duration(idle) },
             memory: MemoryReading { total: it.spec.memory, available: it.spec.memory.saturating_sub(Bytes(used)) },
+            cells: it.cells(cell, vms, grid),
             vms: readings,
         };
         self.bend(host, &mut reading);

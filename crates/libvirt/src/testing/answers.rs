@@ -3,7 +3,7 @@
 use super::host::FakeHost;
 use crate::domain::Domain;
 use crate::error::{ErrorCode, ErrorWire};
-use crate::node::{CounterWire, ModelWire, Network, NodeInfoWire, StoragePool};
+use crate::node::{CounterWire, FREE_PAGES_MAX, ModelWire, Network, NodeInfoWire, StoragePool};
 use crate::procedures::{Feature, Procedure};
 use crate::stats::{STATS_MAX, StatsRecordWire};
 use crate::typed_params::{TypedParam, Value};
@@ -99,6 +99,13 @@ fn answer_or_nonsense(host: &mut FakeHost, procedure: i32, payload: &[u8]) -> Re
             match fields {
                 0 => Ok(counters(&[])),
                 _ => Ok(counters(&host.memory_counters())),
+            }
+        }
+        Procedure::NODE_GET_FREE_PAGES if !host.cells.is_empty() => {
+            let (sizes, first, cells, _flags): (List<u32, FREE_PAGES_MAX>, u32, u32, u32) = read(payload)?;
+            match host.free_pages(&sizes.0, first, cells) {
+                Ok(counts) => Ok(to_bytes(&List::<u64, FREE_PAGES_MAX>(counts))),
+                Err(text) => Err(refusal(ErrorCode::INTERNAL_ERROR, 0, text)),
             }
         }
         Procedure::CONNECT_LIST_ALL_DOMAINS => {

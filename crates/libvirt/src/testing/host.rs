@@ -2,7 +2,7 @@
 //! the VM's number and how often they were asked for; nothing is random.
 
 use crate::domain::Domain;
-use crate::node::{Network, StoragePool};
+use crate::node::{FREE_PAGES_MAX, Network, StoragePool};
 use crate::typed_params::{TypedParam, Value};
 use uuid::Uuid;
 
@@ -34,8 +34,32 @@ pub struct FakeHost {
     pub networks: Vec<Network>,
     /// Storage pools, all active.
     pub pools: Vec<StoragePool>,
+    /// NUMA cells; with none it does not know the call for free pages. Put in by [`FakeHost::tell_cells`].
+    pub cells: Vec<FakeCell>,
     /// How often the CPU figures were asked for; the fake's clock, 15 s each.
     pub ticks: u64,
+}
+
+/// A NUMA cell of a [`FakeHost`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FakeCell {
+    /// Its number.
+    pub id: u32,
+    /// CPUs.
+    pub cpus: u32,
+    /// Pages, by size.
+    pub pages: Vec<FakePages>,
+}
+
+/// Pages of one size in a [`FakeCell`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FakePages {
+    /// The size of a page in KiB.
+    pub size_kib: u32,
+    /// How many there are.
+    pub total: u64,
+    /// How many nobody uses.
+    pub free: u64,
 }
 
 /// A VM of a [`FakeHost`].
@@ -83,8 +107,46 @@ impl FakeHost {
             ),
             networks: vec![Network { name: "default".into(), uuid: id_of("network default", 0) }],
             pools: vec![StoragePool { name: "shared".into(), uuid: id_of("pool shared", 0) }],
+            cells: Vec::new(),
             ticks: 0,
         }
+    }
+
+    /// Gives it NUMA cells, and a capabilities document that names them as libvirt does.
+    pub fn tell_cells(&mut self, cells: Vec<FakeCell>) {
+        let mut topology = format!("<topology><cells num='{}'>", cells.len());
+        for cell in &cells {
+            let kib: u64 = cell.pages.iter().map(|pages| u64::from(pages.size_kib) * pages.total).sum();
+            topology += &format!("<cell id='{}'><memory unit='KiB'>{kib}</memory>", cell.id);
+            for pages in &cell.pages {
+                topology += &format!("<pages unit='KiB' size='{}'>{}</pages>", pages.size_kib, pages.total);
+            }
+            topology += &format!("<cpus num='{}'/></cell>", cell.cpus);
+        }
+        topology += "</cells></topology></host>";
+        self.capabilities = self.capabilities.replace("</host>", &topology);
+        self.cells = cells;
+    }
+
+    /// What libvirt says about free pages: cells behind the last one are left out, and a cell or a size that is
+    /// not there spoils all.
+    pub(super) fn free_pages(&self, sizes_kib: &[u32], first: u32, cells: u32) -> Result<Vec<u64>, String> {
+        let last = self.cells.iter().map(|cell| cell.id).max().unwrap_or(0);
+        if first > last {
+            return Err(format!("internal error: start cell {first} out of range (0-{last})"));
+        }
+        if sizes_kib.len().saturating_mul(cells as usize) > FREE_PAGES_MAX {
+            return Err("internal error: the result won't fit into REMOTE_NODE_MAX_CELLS".into());
+        }
+        let mut counts = Vec::new();
+        for id in first..=last.min(first.saturating_add(cells).saturating_sub(1)) {
+            for size in sizes_kib {
+                let pages = self.cells.iter().filter(|cell| cell.id == id).flat_map(|cell| &cell.pages);
+                let free = pages.filter(|pages| pages.size_kib == *size).map(|pages| pages.free).next();
+                counts.push(free.ok_or_else(|| format!("internal error: node {id} has no pages of {size} KiB"))?);
+            }
+        }
+        Ok(counts)
     }
 
     /// kernel, user, idle, iowait in ns since boot.

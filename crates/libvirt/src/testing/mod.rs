@@ -17,5 +17,5 @@ mod answers;
 mod host;
 mod server;
 
-pub use host::{FakeHost, FakeVm};
+pub use host::{FakeCell, FakeHost, FakePages, FakeVm};
 pub use server::{Answer, Behaviour, FakeServer, Gate};
