@@ -293,3 +293,17 @@ fn the_socket_is_for_its_owner_and_group() {
     assert_eq!(mode & 0o777, 0o660);
     assert!(Path::new(&place.path("state")).is_dir());
 }
+
+#[test]
+fn a_forecast_of_what_is_hardly_known_says_so_and_a_wrong_name_gets_the_nearest() {
+    let place = Place::new();
+    let _daemon = place.serve();
+    let points = place.json(&["forecast", "web-1", "--hours", "3"]);
+    let points = points.as_array().expect("a list");
+    assert_eq!(points.len(), 12);
+    assert!(points.iter().all(|point| point["high"] == 2000 && point["at"].as_str().is_some_and(|at| at.ends_with('Z'))));
+    let told = place.told(&["forecast", "web-1"]);
+    assert!(told.starts_with("Nothing is known of web-1 yet") && told.lines().count() == 27, "{told}");
+    let (code, error) = place.refused(&["forecast", "wbe-1"]);
+    assert!(code == 2 && error.contains("did you mean `web-1`?"), "{code} {error}");
+}
