@@ -39,7 +39,7 @@ mod worth;
 
 pub use by_hand::migrate_by_hand;
 pub use capacity::{BestHost, Capacity, LargestVm, Rooms, Wish, best_host, capacity};
-pub use explain::{Standing, Stillness, standing, stillness, why_not, why_not_anywhere};
+pub use explain::{Standing, Stillness, standing, still, stillness, why_not, why_not_anywhere};
 pub use input::{Input, Past, VmPast};
 pub use report::{Answer, Decision, Gate, GateReport, GoalReport, HostReport, Relief, Report, SetAside, VmReport};
 pub use round::decide;

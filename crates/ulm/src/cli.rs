@@ -349,14 +349,55 @@ pub struct Forecast {
     pub hours: u32,
 }
 
-/// `ulm policy`.
+/// `ulm policy`. A policy is a file, with those in the folder beside it, or `preset:NAME`.
 #[derive(Debug, Subcommand)]
 pub enum Policy {
-    /// Say whether a policy file is sound, and if not, what is wrong where
+    /// Say whether a policy is sound and what comes from which of its files; if not, what is wrong where
     Check {
-        /// The file
-        file: PathBuf,
+        /// The file; files `*.toml` in the folder of the same name (policy.toml: policy.d) are part of it
+        #[arg(value_name = "POLICY")]
+        policy: PathBuf,
     },
+    /// Have a policy decide in made-up situations, and say where it does not decide as expected
+    Test(PolicyTest),
+    /// What changes with another policy: goals, rules, settings, and what they decide on the same snapshots
+    Diff(PolicyDiff),
+    /// The policies that come with ULM; with a name, that one's text to copy
+    Preset(PolicyPreset),
+    /// Print the JSON Schema of the policy file, for editors
+    Schema,
     /// Print a policy with every key, its default and what it means
     Example,
+}
+
+/// `ulm policy test`.
+#[derive(Clone, Debug, Args)]
+pub struct PolicyTest {
+    /// The policy's file, or preset:NAME
+    pub policy: PathBuf,
+    /// Files with cases; docs/policy-tests.md describes them [default: those beside the policy: of policy.toml
+    /// policy.test.toml and policy.d/*.test.toml]
+    pub cases: Vec<PathBuf>,
+}
+
+/// `ulm policy diff`.
+#[derive(Clone, Debug, Args)]
+pub struct PolicyDiff {
+    /// The one policy: its file, or preset:NAME
+    pub old: PathBuf,
+    /// The other one
+    pub new: PathBuf,
+    /// A snapshot, as `ulm export` writes it; its own time is the present. May be given several times
+    #[arg(long = "on", value_name = "SNAPSHOT")]
+    pub on: Vec<PathBuf>,
+}
+
+/// `ulm policy preset`.
+#[derive(Clone, Debug, Args)]
+pub struct PolicyPreset {
+    /// Print this one
+    pub name: Option<String>,
+    /// Print its cases instead
+    #[arg(long, requires = "name")]
+    pub cases: bool,
 }

@@ -33,7 +33,8 @@ pub async fn run(common: &Common, client: &Client, args: &cli::Export) -> Outcom
     Ok(())
 }
 
-fn read(file: &Path) -> Outcome<Snapshot> {
+/// Reads a snapshot from a file.
+pub fn read(file: &Path) -> Outcome<Snapshot> {
     let name = file.display();
     let wrong = |what: String| Failure::new(Exit::Usage, format!("{name} cannot be read: {what}"));
     let snapshot: Snapshot = text::read(&crate::path::text(file)?).map_err(|error| wrong(error.to_string()))?;

@@ -17,6 +17,7 @@ mod import;
 mod path;
 mod places;
 mod plans;
+mod policy;
 mod print;
 mod serve;
 mod status;
@@ -25,7 +26,6 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use ulm_model::Acting;
-use ulm_policy::Policy;
 use ulm_web::client::Client;
 
 use crate::cli::{Cli, Command, Common};
@@ -66,7 +66,7 @@ async fn run(common: &Common, command: Command) -> Outcome {
         Command::Abort(args) => plans::abort(common, &client, args).await,
         Command::History(args) => history::run(common, &client, args).await,
         Command::Forecast(args) => forecast::run(common, &client, args).await,
-        Command::Policy(args) => policy(common, args),
+        Command::Policy(args) => policy::run(common, &args),
         Command::ExitCodes => {
             anstream::println!("{}", exit::ABOUT);
             Ok(())
@@ -87,19 +87,5 @@ async fn switch(common: &Common, client: &Client, acting: Acting) -> Outcome {
                 "Acting is off: ULM watches and recommends. What had not begun is cancelled; moves that run go on (`ulm abort` ends them).",
         }
     );
-    Ok(())
-}
-
-fn policy(common: &Common, args: cli::Policy) -> Outcome {
-    match args {
-        cli::Policy::Example => anstream::print!("{}", ulm_policy::EXAMPLE),
-        cli::Policy::Check { file } => {
-            Policy::load(&file).map_err(|error| Failure::new(Exit::Usage, error.to_string()))?;
-            if common.json {
-                return print::json(&serde_json::json!({ "sound": true }));
-            }
-            anstream::println!("{} is sound.", file.display());
-        }
-    }
     Ok(())
 }

@@ -8,7 +8,7 @@
 mod stillness;
 mod verdict;
 
-pub use stillness::{Stillness, stillness};
+pub use stillness::{Stillness, still, stillness};
 pub use verdict::{Standing, standing};
 
 use ulm_model::{HostName, Reason, VmId};

@@ -22,22 +22,10 @@ pub struct Stillness {
     pub reason: Reason,
 }
 
-/// For every VM the most telling reason why the policy does not move it now: the most telling classes first, and of a class what holds
-/// most VMs. VMs that could move, and that no goal wants to, come under what the goals say.
+/// Every VM's most telling reason, summed up: the most telling classes first, and of a class what holds most VMs.
 pub fn stillness(input: &Input, policy: &Policy) -> Vec<Stillness> {
-    let unbelievable = gates::unbelievable(input, policy);
-    if let Some(reason) = unbelievable.into_iter().max_by_key(Reason::class) {
-        let vms = input.snapshot.vms.len() as u32;
-        let example = input.snapshot.vms.first().map_or_else(String::new, |vm| vm.name.clone());
-        return vec![Stillness { vms, example, reason }];
-    }
-    let (rulebook, _) = policy.rulebook_for(&input.snapshot);
-    let mut round = Round::new(input, policy, &rulebook);
-    let calm = Goals::at(policy, input.now).calm();
-    let open: Vec<HostIx> = input.snapshot.hosts_ix().map(|(ix, _)| ix).filter(|ix| round.is_open(*ix)).collect();
     let mut found: BTreeMap<&'static str, Stillness> = BTreeMap::new();
-    for (ix, vm) in input.snapshot.vms_ix() {
-        let reason = most_telling(&mut round, ix, &open).unwrap_or_else(|| calm.clone());
+    for (vm, reason) in input.snapshot.vms.iter().zip(still(input, policy)) {
         let entry = found.entry(reason.code());
         entry.and_modify(|known| known.vms += 1).or_insert_with(|| Stillness {
             vms: 1,
@@ -48,6 +36,21 @@ pub fn stillness(input: &Input, policy: &Policy) -> Vec<Stillness> {
     let mut all: Vec<Stillness> = found.into_values().collect();
     all.sort_by(|a, b| b.reason.class().cmp(&a.reason.class()).then(b.vms.cmp(&a.vms)));
     all
+}
+
+/// For every VM, in the snapshot's order, the most telling reason why the policy does not move it now. VMs that could move, and that no
+/// goal wants to, come under what the goals say.
+pub fn still(input: &Input, policy: &Policy) -> Vec<Reason> {
+    let unbelievable = gates::unbelievable(input, policy);
+    if let Some(reason) = unbelievable.into_iter().max_by_key(Reason::class) {
+        return vec![reason; input.snapshot.vms.len()];
+    }
+    let (rulebook, _) = policy.rulebook_for(&input.snapshot);
+    let mut round = Round::new(input, policy, &rulebook);
+    let calm = Goals::at(policy, input.now).calm();
+    let open: Vec<HostIx> = input.snapshot.hosts_ix().map(|(ix, _)| ix).filter(|ix| round.is_open(*ix)).collect();
+    let vms = input.snapshot.vms_ix().map(|(ix, _)| ix);
+    vms.map(|ix| most_telling(&mut round, ix, &open).unwrap_or_else(|| calm.clone())).collect()
 }
 
 fn most_telling(round: &mut Round<'_>, ix: VmIx, open: &[HostIx]) -> Option<Reason> {
