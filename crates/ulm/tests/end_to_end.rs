@@ -301,7 +301,9 @@ fn a_forecast_of_what_is_hardly_known_says_so_and_a_wrong_name_gets_the_nearest(
     let points = place.json(&["forecast", "web-1", "--hours", "3"]);
     let points = points.as_array().expect("a list");
     assert_eq!(points.len(), 12);
-    assert!(points.iter().all(|point| point["high"] == 2000 && point["at"].as_str().is_some_and(|at| at.ends_with('Z'))));
+    assert!(
+        points.iter().all(|point| point["high"] == 2000 && point["at"].as_str().is_some_and(|at| at.ends_with('Z')))
+    );
     let told = place.told(&["forecast", "web-1"]);
     assert!(told.starts_with("Nothing is known of web-1 yet") && told.lines().count() == 27, "{told}");
     let (code, error) = place.refused(&["forecast", "wbe-1"]);
