@@ -125,7 +125,7 @@ async fn free_memory_of_all_cells_comes_with_the_reading_by_one_call() {
     let driver = connected(&server).await;
     assert_eq!(driver.reading().await.unwrap().cells, [], "who it is was not asked yet");
     driver.facts().await.unwrap();
-    let cell = |id, ordinary, huge| Cell {
+    let cell = |id, ordinary: u64, huge: u64| Cell {
         id,
         cpus: 16,
         memory: Bytes::kib(4 * 1_000_000 + 2048 * 1000),

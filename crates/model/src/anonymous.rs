@@ -4,6 +4,8 @@
 //! order stays the order, so that whatever is sorted or settled by names comes out as before. What is counted or measured stays as
 //! it is, and so do times and CPU architectures. Policies that select by names or tags find nothing in it any more.
 //!
+//! **Tags** mean something, and go on to mean it ([`tags`]): labels stay labels, with their numbers, and rules stay rules.
+//!
 //! ```
 //! use ulm_model::{Snapshot, anonymous};
 //! let snapshot = Snapshot::default();
@@ -14,6 +16,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 use uuid::Uuid;
+
+use tags::Tags;
 
 use crate::{CpuNeed, CpuVerdict, Fixture, Host, HostName, HostState, Needs, Reason, Scope, Snapshot, Vm, VmId};
 
@@ -44,7 +48,7 @@ struct Names {
     ids: BTreeMap<VmId, VmId>,
     /// Networks and storage, each with the kind before the colon kept.
     places: Neutral,
-    tags: Neutral,
+    tags: Tags,
     cpus: Neutral,
     models: Neutral,
     hypervisors: Neutral,
@@ -53,11 +57,11 @@ struct Names {
     texts: Neutral,
 }
 
-/// `PREFIX-1` and so on, with as many digits as keep the order of texts.
+/// `PREFIX1` and so on, with as many digits as keep the order of texts.
 fn neutral<'n>(prefix: &str, names: impl Iterator<Item = &'n str>) -> Neutral {
     let sorted: BTreeSet<&str> = names.collect();
     let digits = sorted.len().to_string().len();
-    sorted.into_iter().enumerate().map(|(i, name)| (name.to_owned(), format!("{prefix}-{:0digits$}", i + 1))).collect()
+    sorted.into_iter().enumerate().map(|(i, name)| (name.to_owned(), format!("{prefix}{:0digits$}", i + 1))).collect()
 }
 
 impl Names {
@@ -70,16 +74,18 @@ impl Names {
         let networks = hosts.iter().flat_map(|host| &host.networks).chain(needs().flat_map(|needs| &needs.networks));
         let storage = hosts.iter().flat_map(|host| &host.storage).chain(needs().flat_map(|needs| &needs.storage));
         let fixtures = vms.iter().flat_map(|vm| &vm.fixtures);
+        let host_names = neutral("host-", hosts.iter().map(|host| host.name.0.as_str()));
+        let tags = Tags::of(tags.map(String::as_str), &host_names);
         Names {
-            hosts: neutral("host", hosts.iter().map(|host| host.name.0.as_str())),
-            vms: neutral("vm", vms.iter().map(|vm| vm.name.as_str())),
+            hosts: host_names,
+            vms: neutral("vm-", vms.iter().map(|vm| vm.name.as_str())),
             ids: vms.iter().enumerate().map(|(i, vm)| (vm.id, counted(i))).collect(),
             places: places(networks.map(String::as_str), storage.map(String::as_str)),
-            tags: neutral("tag", tags.map(String::as_str)),
-            cpus: neutral("cpu", cpus.map(|need| need.0.as_str())),
-            models: neutral("model", platforms().map(|platform| platform.cpu_model.as_str())),
-            hypervisors: neutral("hypervisor", platforms().map(|platform| platform.hypervisor.as_str())),
-            devices: neutral("device", fixtures.map(fixture_text)),
+            tags,
+            cpus: neutral("cpu-", cpus.map(|need| need.0.as_str())),
+            models: neutral("model-", platforms().map(|platform| platform.cpu_model.as_str())),
+            hypervisors: neutral("hypervisor-", platforms().map(|platform| platform.hypervisor.as_str())),
+            devices: neutral("device-", fixtures.map(fixture_text)),
             texts: Neutral::new(),
         }
     }
@@ -101,13 +107,13 @@ impl Names {
         }
         host.networks = all(&self.places, &host.networks);
         host.storage = all(&self.places, &host.storage);
-        host.tags = all(&self.tags, &host.tags);
+        host.tags = self.tags.all(&host.tags);
     }
 
     fn vm(&self, vm: &mut Vm) {
         vm.id = self.ids[&vm.id];
         vm.name = self.vms[&vm.name].clone();
-        vm.tags = all(&self.tags, &vm.tags);
+        vm.tags = self.tags.all(&vm.tags);
         if let Some(needs) = &mut vm.needs {
             *needs = Needs {
                 arch: std::mem::take(&mut needs.arch),
@@ -143,7 +149,7 @@ impl Names {
     /// A text in which anything may stand: a name that is known becomes its neutral name, every other text a numbered one.
     fn told(&mut self, text: &str) -> String {
         let known = [&self.hosts, &self.vms, &self.places, &self.devices];
-        if let Some(name) = known.iter().find_map(|names| names.get(text)) {
+        if let Some(name) = known.iter().find_map(|names| names.get(text)).or_else(|| self.tags.one(text)) {
             return name.clone();
         }
         if let Ok(id) = text.parse::<Uuid>() {
@@ -190,8 +196,8 @@ fn fixture_text(fixture: &Fixture) -> &str {
 
 /// `bridge:NAME` as `bridge:network-1`, `path:/dir` as `path:storage-1`; a kind that ULM does not know is a name itself.
 fn places<'n>(networks: impl Iterator<Item = &'n str>, storage: impl Iterator<Item = &'n str>) -> Neutral {
-    let mut places = neutral("storage", storage);
-    places.extend(neutral("network", networks));
+    let mut places = neutral("storage-", storage);
+    places.extend(neutral("network-", networks));
     for (old, new) in &mut places {
         if let Some((kind, _)) =
             old.split_once(':').filter(|(kind, _)| ["network", "bridge", "pool", "path"].contains(kind))
@@ -206,5 +212,6 @@ fn all(names: &Neutral, old: &BTreeSet<String>) -> BTreeSet<String> {
     old.iter().map(|name| names[name].clone()).collect()
 }
 
+mod tags;
 #[cfg(test)]
 mod tests;

@@ -101,9 +101,13 @@ pub(super) fn take<'t>(
     (wanted == Bytes(0)).then_some(got)
 }
 
+fn total(cell: &CellSpec, size: Bytes) -> Bytes {
+    cell.pages.iter().filter(|pages| pages.size == size).map(|pages| pages.total).sum()
+}
+
 fn free<'t>(cell: &CellSpec, size: Bytes, taken: impl Iterator<Item = &'t Taken>) -> Bytes {
-    let total: Bytes = cell.pages.iter().filter(|pages| pages.size == size).map(|pages| pages.total).sum();
-    total.saturating_sub(taken.filter(|one| one.cell == cell.id && one.size == size).map(|one| one.amount).sum())
+    total(cell, size)
+        .saturating_sub(taken.filter(|one| one.cell == cell.id && one.size == size).map(|one| one.amount).sum())
 }
 
 impl SimHost {
@@ -118,13 +122,11 @@ impl SimHost {
 
     /// Whether more pages are taken somewhere than there are.
     pub fn overdraws_pages(&self) -> bool {
-        let sizes = |cell: &CellSpec| cell.pages.iter().map(|pages| (pages.size, pages.total)).collect::<Vec<_>>();
         self.taken().any(|one| {
+            let alike = self.taken().filter(|other| (other.cell, other.size) == (one.cell, one.size));
             let cell = self.spec.cells.iter().find(|cell| cell.id == one.cell);
-            let total = cell.and_then(|cell| sizes(cell).into_iter().find(|(size, _)| *size == one.size));
-            let all: Bytes =
-                self.taken().filter(|other| other.cell == one.cell && other.size == one.size).map(|o| o.amount).sum();
-            total.is_none_or(|(_, total)| all > total)
+            let total = cell.map_or(Bytes(0), |cell| total(cell, one.size));
+            alike.map(|other| other.amount).sum::<Bytes>() > total
         })
     }
 

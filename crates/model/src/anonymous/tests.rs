@@ -12,9 +12,47 @@ fn names(prefix: &'static str) -> impl Strategy<Value = BTreeSet<String>> {
     prop::collection::btree_set(name().prop_map(move |name| format!("{prefix}{name}")), 0..3)
 }
 
+/// Words, labels and rules; numbers and names in capital letters, and hosts that may be there.
+fn tags() -> impl Strategy<Value = BTreeSet<String>> {
+    let prefixes = ["", "", "A=", "B=", "watts=", "plb_affinity_", "plb_pin_", "ulm:apart=", "ulm:pin="];
+    let named = prop_oneof![name(), "[A-C]{3}", "[1-9][0-9]{0,2}"];
+    let tag = (prop::sample::select(prefixes.to_vec()), named).prop_map(|(prefix, named)| format!("{prefix}{named}"));
+    prop::collection::btree_set(tag, 0..4)
+}
+
+/// What rules find in the tags of a host or VM: the place of the value of each label among all values of its key, or the number
+/// itself; the kind of each rule; the place of the host of each pin.
+fn meaning(snapshot: &Snapshot, tags: &BTreeSet<String>, keys: &[String]) -> Vec<(usize, String)> {
+    let all = || snapshot.hosts.iter().map(|h| &h.tags).chain(snapshot.vms.iter().map(|v| &v.tags));
+    let mut found = Vec::new();
+    for (i, key) in keys.iter().enumerate() {
+        let Some(value) = crate::rulebook::label(tags, key) else { continue };
+        let same =
+            all().map(|tags| crate::rulebook::label(tags, key) == Some(value)).map(|same| if same { 'y' } else { 'n' });
+        let number = value.parse::<u32>().map(|number| number.to_string()).unwrap_or_default();
+        found.push((i, format!("{number} {}", same.collect::<String>())));
+    }
+    for tag in tags {
+        for prefix in ["plb_affinity_", "ulm:apart="] {
+            if tag.starts_with(prefix) {
+                let same = all().map(|tags| if tags.contains(tag) { 'y' } else { 'n' });
+                found.push((keys.len(), format!("{prefix} {}", same.collect::<String>())));
+            }
+        }
+        for prefix in ["plb_pin_", "ulm:pin="] {
+            if let Some(host) = tag.strip_prefix(prefix) {
+                let at = snapshot.hosts.iter().position(|known| known.name.0 == host);
+                found.push((keys.len(), format!("{prefix} {at:?}")));
+            }
+        }
+    }
+    found.sort();
+    found
+}
+
 prop_compose! {
     fn host()(
-        name in name(), networks in names("bridge:"), storage in names("path:/"), tags in names(""),
+        name in prop_oneof![name(), "[A-C]{3}"], networks in names("bridge:"), storage in names("path:/"), tags in tags(),
         platform in (name(), name()), verdicts in prop::collection::btree_map(name(), prop::option::of(name()), 0..3),
         unreachable in prop::option::of((name(), name())),
     ) -> Host {
@@ -35,7 +73,7 @@ prop_compose! {
 
 prop_compose! {
     fn vm()(
-        id in any::<u128>(), name in name(), host in any::<prop::sample::Index>(), tags in names(""), cpu in name(),
+        id in any::<u128>(), name in name(), host in any::<prop::sample::Index>(), tags in tags(), cpu in name(),
         networks in names("network:"), storage in names("pool:"), fixture in prop::option::of(name()),
     ) -> (Vm, prop::sample::Index) {
         let vm = Vm {
@@ -122,6 +160,17 @@ proptest! {
         prop_assert_eq!(shape(neutral.vms.iter().map(|v| &v.needs)), shape(original.vms.iter().map(|v| &v.needs)));
         for (new, old) in neutral.doubts.iter().zip(&original.doubts) {
             prop_assert_eq!(new.reason.code(), old.reason.code());
+        }
+        // `A` and `B` are `k1` and `k2`, or one of them is not there at all.
+        let uses = |key: &str| original.hosts.iter().map(|h| &h.tags).chain(original.vms.iter().map(|v| &v.tags))
+            .any(|tags| tags.iter().any(|tag| tag.starts_with(key)));
+        let used: Vec<&str> = ["A=", "B="].into_iter().filter(|key| uses(key)).collect();
+        let old_keys: Vec<String> = used.iter().map(|key| key[..1].to_owned()).chain(["watts".to_owned()]).collect();
+        let new_keys: Vec<String> = (1..=used.len()).map(|i| format!("k{i}")).chain(["watts".to_owned()]).collect();
+        for (new, old) in neutral.vms.iter().map(|v| &v.tags).zip(original.vms.iter().map(|v| &v.tags))
+            .chain(neutral.hosts.iter().map(|h| &h.tags).zip(original.hosts.iter().map(|h| &h.tags)))
+        {
+            prop_assert_eq!(meaning(&neutral, new, &new_keys), meaning(&original, old, &old_keys));
         }
         let fits = |snapshot: &Snapshot| -> Vec<bool> {
             let pairs = snapshot.vms.iter().flat_map(|vm| snapshot.hosts.iter().map(move |host| (vm, host)));
