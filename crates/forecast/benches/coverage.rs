@@ -1,7 +1,7 @@
 //! How well profiles foretell, what sums of them are worth, and what they cost.
 //!
 //! `cargo bench -p ulm-forecast --bench coverage [-- FOLDER]`, FOLDER holding recorded traces: a file per VM with the CPU in per
-//! cent every five minutes, one number a line. They are a day long, so each day is repeated for learning and noise is all that differs.
+//! cent every five minutes, one number a line. They are a day long, so they test a cold start and nothing of the weekly table.
 
 #[path = "../tests/common/mod.rs"]
 mod common;
