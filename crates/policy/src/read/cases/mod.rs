@@ -63,7 +63,9 @@ fn of_file(document: &Document<'_>, sources: &Sources, cases: &mut Vec<Case>, pr
         let then = match &then {
             Some(then) => then::read(then, &given, problems),
             None => {
-                problems.push(section.missing("then", "what is to be decided, as a table [case.then]"));
+                if !section.has("then") {
+                    problems.push(section.missing("then", "what is to be decided, as a table [case.then]"));
+                }
                 continue;
             }
         };
