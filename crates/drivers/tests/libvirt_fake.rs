@@ -9,7 +9,7 @@ use ulm_drivers::libvirt::{LibvirtDriver, LibvirtOptions, connect_once};
 use ulm_drivers::{
     Driver, DriverError, DriverEvent, ErrorKind, JobKind, Link, MoveOrder, Presence, Reading, RunState, SystemClock,
 };
-use ulm_libvirt::testing::{Answer, Behaviour, FakeCell, FakeHost, FakePages, FakeServer};
+use ulm_libvirt::testing::{Answer, Behaviour, FakeCell, FakeHost, FakePages, FakeServer, Gate};
 use ulm_libvirt::xdr::{List, to_bytes};
 use ulm_libvirt::{ErrorCode, ErrorWire, Procedure};
 use ulm_model::{Bytes, Cell, CpuVerdict, HostName, HugePages, VmId};
@@ -143,15 +143,22 @@ async fn the_question_for_free_pages_goes_out_with_the_others() {
     let driver = connected(&server).await;
     driver.facts().await.unwrap();
     driver.reading().await.unwrap();
-    let held_up = Duration::from_millis(400);
-    for procedure in [Procedure::NODE_GET_FREE_PAGES, Procedure::NODE_GET_MEMORY_STATS, Procedure::NODE_GET_CPU_STATS] {
-        server.answer(procedure, Answer::Later(held_up));
+    let gate = Gate::new();
+    let together = [
+        Procedure::NODE_GET_FREE_PAGES,
+        Procedure::NODE_GET_MEMORY_STATS,
+        Procedure::NODE_GET_CPU_STATS,
+        Procedure::CONNECT_GET_ALL_DOMAIN_STATS,
+    ];
+    let before = together.map(|procedure| server.times_called(procedure));
+    for procedure in together {
+        server.answer(procedure, Answer::Gated(gate.clone()));
     }
-    let begun = std::time::Instant::now();
-    let before = server.most_at_once();
-    assert_eq!(driver.reading().await.unwrap().cells.len(), 1);
-    assert!(begun.elapsed() >= held_up);
-    assert!(server.most_at_once() >= 3.max(before), "the calls wait for their answers together");
+    let reading = tokio::spawn(async move { driver.reading().await });
+    let all = |server: &FakeServer| together.iter().zip(before).all(|(it, before)| server.times_called(*it) > before);
+    tokio::time::timeout(PATIENCE, server.until(all)).await.expect("no call waits for another's answer");
+    gate.open();
+    assert_eq!(reading.await.unwrap().unwrap().cells.len(), 1);
 }
 
 #[tokio::test]
