@@ -4,16 +4,17 @@ use std::path::Path;
 use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
-use ulm_decide::Past;
+use ulm_decide::{Decision, Input, Past};
 use ulm_forecast::{Outlook, Profile};
 use ulm_model::ledger::{Entry, Event};
-use ulm_model::{HostName, MilliCpu, Snapshot, Time};
+use ulm_model::{Acting, HostName, MilliCpu, Snapshot, Time, VmId};
 use ulm_store::{Entity, Filter, History, Metric, Resolution, Store, StoreError, Unit};
 
 use crate::demand::Demands;
 use crate::journal::Journal;
 use crate::order::{OrderError, Refusal};
 use crate::published::Published;
+use crate::reports::{KeptDecision, Reports};
 use crate::samples;
 use crate::view::{Forecast, ForecastPoint, ForecastQuery, HistoryQuery, LedgerQuery, Series, SeriesPoint};
 
@@ -31,6 +32,7 @@ pub struct Books {
     /// What the ledger says of the past, as far as decisions need it.
     past: Mutex<Past>,
     demands: Mutex<Demands>,
+    reports: Reports,
 }
 
 #[derive(Default)]
@@ -53,7 +55,8 @@ impl Books {
 
     fn with(store: Store) -> Result<Books, StoreError> {
         let history = store.history()?;
-        Ok(Books { store, history, recording: Mutex::default(), past: Mutex::default(), demands: Mutex::default() })
+        let (recording, past, demands, reports) = Default::default();
+        Ok(Books { store, history, recording, past, demands, reports })
     }
 
     /// Reads from the ledger what bears on decisions at `now`, so that cool-downs survive a restart, and what was learned of demand.
@@ -99,6 +102,35 @@ impl Books {
     /// What is expected of the VMs of a snapshot, in its order.
     pub fn outlooks(&self, snapshot: &Snapshot, now: Time) -> Vec<Option<Outlook>> {
         self.demands().outlooks(snapshot, now)
+    }
+
+    /// Everything that a decision may see. `open`: moves of ours that run, with source and target.
+    pub fn input<'m>(
+        &self,
+        snapshot: &Snapshot,
+        now: Time,
+        acting: Acting,
+        open: impl Iterator<Item = (VmId, &'m HostName, &'m HostName)>,
+    ) -> Input {
+        let mut past = self.past();
+        // Handed over already and not settled yet: what its hosts have shown so far is not what runs on them now.
+        for (vm, from, to) in open {
+            let home = snapshot.find_vm(vm).map(|ix| &snapshot.host(snapshot.vm(ix).host).name);
+            if home == Some(to) {
+                past.changed([from, to], now);
+            }
+        }
+        Input::new(snapshot.clone(), now, acting, past).with_outlooks(self.outlooks(snapshot, now))
+    }
+
+    /// Keeps a round's decision, if it says something else than the one before.
+    pub fn keep_report(&self, decision: &Decision, at: Time) -> Result<(), StoreError> {
+        self.reports.keep(&self.history, decision, at)
+    }
+
+    /// The decision that was in force at a time.
+    pub fn decision_at(&self, at: Time) -> Result<KeptDecision, OrderError> {
+        crate::reports::decision_at(&self.history, at)
     }
 
     /// Keeps all that was learned of demand, for an orderly end.

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use thiserror::Error;
 use tokio::sync::{mpsc, watch};
-use tokio::time::{Instant, MissedTickBehavior, interval};
+use tokio::time::{Instant, MissedTickBehavior, interval, interval_at};
 use tokio_util::sync::CancellationToken;
 use ulm_check::{Fault, Grounds};
 use ulm_collect::{Known, Observer};
@@ -19,7 +19,6 @@ use ulm_decide::Decision;
 use ulm_drivers::{Clock, Driver};
 use ulm_model::ledger::{Event, MoveKey, Outcome};
 use ulm_model::{Acting, HostName, HostState, Plan, Reason, Snapshot, Step, Time, VmId};
-use ulm_policy::Policy;
 use ulm_store::{Service, StoreError};
 
 use crate::act::{Act, End, MoveLimits};
@@ -31,10 +30,12 @@ use crate::journal::Journal;
 use crate::order::{Order, OrderError, Refusal, Reply};
 use crate::orders::{find_host, find_vm};
 use crate::phase::Phase;
+use crate::policy_file::PolicyFile;
 use crate::published::Published;
 use crate::view::{Accepted, RoundStatus};
 
 mod begin;
+mod policy;
 
 /// Orders that wait for the loop; more than a person can give at once.
 const ORDERS: usize = 64;
@@ -58,8 +59,8 @@ pub enum Keep {
 pub struct Config {
     /// Where the books are kept.
     pub keep: Keep,
-    /// What the user wants.
-    pub policy: Policy,
+    /// What the user wants, and the file that is watched for changes of it.
+    pub policy: PolicyFile,
     /// Makes drivers.
     pub connector: Arc<dyn Connector>,
     /// Tells the time.
@@ -97,7 +98,9 @@ pub struct Daemon {
 /// Everything but the observer, so that orders can be obeyed while it is observing.
 struct Core {
     books: Arc<Books>,
-    policy: Policy,
+    policy: PolicyFile,
+    /// What every host had by the policy when drivers were made.
+    everywhere: ulm_policy::Everywhere,
     connector: Arc<dyn Connector>,
     clock: Arc<dyn Clock>,
     drivers: BTreeMap<HostName, Arc<dyn Driver>>,
@@ -157,8 +160,10 @@ impl Daemon {
             published,
             out,
             troubles: BTreeMap::new(),
+            everywhere: policy.policy().everywhere.clone(),
             policy,
         };
+        core.begin_with_policy(now)?;
         let mut observer = Observer::new(core.observing());
         for host in books.store().hosts()? {
             let driver = connector
@@ -179,7 +184,8 @@ impl Daemon {
     pub async fn run(mut self, stop: CancellationToken) {
         self.core.take_up_open_moves();
         self.core.publish();
-        let mut rounds = interval(self.core.policy.observe.interval);
+        let mut every = self.core.policy().observe.interval;
+        let mut rounds = interval(every);
         rounds.set_missed_tick_behavior(MissedTickBehavior::Skip);
         let mut renew = interval(RENEW);
         renew.set_missed_tick_behavior(MissedTickBehavior::Skip);
@@ -201,6 +207,11 @@ impl Daemon {
             }
             self.begin_ready().await;
             self.core.publish();
+            if every != self.core.policy().observe.interval {
+                every = self.core.policy().observe.interval;
+                rounds = interval_at(Instant::now() + every, every);
+                rounds.set_missed_tick_behavior(MissedTickBehavior::Skip);
+            }
         }
         let now = self.core.clock.now();
         if let Err(error) = off_the_loop(|| self.core.books.keep_demand(now)) {
@@ -214,15 +225,18 @@ impl Daemon {
     /// One round: observe, write down, decide, accept.
     async fn round(&mut self) {
         let begun = Instant::now();
+        off_the_loop(|| self.core.look_at_policy());
+        self.observer.set(self.core.observing());
         let snapshot = Arc::new(self.observe(None).await);
         self.core.record(&snapshot);
         self.core.note_arrivals(&snapshot);
         self.core.try_held_again();
-        let decision = ulm_decide::decide(&self.core.input(&snapshot), &self.core.policy);
+        let decision = ulm_decide::decide(&self.core.input(&snapshot), self.core.policy());
+        self.core.keep_report(&decision);
         self.core.note_stuck(&decision);
         let plan = decision.plan.clone();
         let number = self.core.published.round.map_or(1, |round| round.number + 1);
-        let (took, every) = (begun.elapsed(), self.core.policy.observe.interval);
+        let (took, every) = (begun.elapsed(), self.core.policy().observe.interval);
         self.core.published.round = Some(RoundStatus { number, at: snapshot.taken_at, took, every });
         self.core.published.snapshot = snapshot;
         self.core.published.decision = Some(Arc::new(decision));
@@ -287,7 +301,11 @@ impl Daemon {
                 self.core.answer(reply, answer);
             }
             Some(
-                Order::SetActing { .. } | Order::Abort { .. } | Order::SetMaintenance { .. } | Order::SetTags { .. },
+                Order::SetActing { .. }
+                | Order::Abort { .. }
+                | Order::SetMaintenance { .. }
+                | Order::ReloadPolicy { .. }
+                | Order::SetTags { .. },
             ) => unreachable!("these are obeyed at once"),
         }
     }
@@ -325,7 +343,7 @@ impl Daemon {
         self.core.not_stopped_since(stops)?;
         let id = before.vm(vm_ix).id;
         let input = self.core.input(&snapshot);
-        let plan = ulm_decide::migrate_by_hand(&input, &self.core.policy, id, host, by)
+        let plan = ulm_decide::migrate_by_hand(&input, self.core.policy(), id, host, by)
             .map_err(|reasons| OrderError::not_allowed(format!("VM {vm} is not moved to {host}:"), reasons))?;
         self.core.accept(plan, by)
     }
@@ -356,9 +374,9 @@ impl Daemon {
 impl Core {
     fn observing(&self) -> ulm_collect::Settings {
         ulm_collect::Settings {
-            deadline: self.policy.observe.deadline,
-            keep: self.policy.hotspot.of as usize,
-            spacing: self.policy.observe.interval / 2,
+            deadline: self.policy().observe.deadline,
+            keep: self.policy().hotspot.of as usize,
+            spacing: self.policy().observe.interval / 2,
             ..ulm_collect::Settings::default()
         }
     }
@@ -384,6 +402,10 @@ impl Core {
             }
             Order::Abort { vm, by, reply } => {
                 let answer = self.abort(vm.as_deref(), &by);
+                self.answer(reply, answer);
+            }
+            Order::ReloadPolicy { by, reply } => {
+                let answer = off_the_loop(|| self.reload_policy(&by));
                 self.answer(reply, answer);
             }
             Order::SetTags { name, tags, reply } => {
@@ -479,20 +501,13 @@ impl Core {
 
     /// Everything that the decision may see.
     fn input(&self, snapshot: &Snapshot) -> ulm_decide::Input {
-        let (now, mut past) = (self.clock.now(), self.books.past());
-        // Handed over already and not settled yet: what its hosts have shown so far is not what runs on them now.
-        for (vm, open) in self.executor.known_moves() {
-            let home = snapshot.find_vm(vm).map(|ix| &snapshot.host(snapshot.vm(ix).host).name);
-            if home == Some(&open.to) {
-                past.changed([&open.from, &open.to], now);
-            }
-        }
-        let outlooks = self.books.outlooks(snapshot, now);
-        ulm_decide::Input::new(snapshot.clone(), now, self.published.acting, past).with_outlooks(outlooks)
+        let open = self.executor.known_moves();
+        let open = open.iter().map(|(vm, open)| (*vm, &open.from, &open.to));
+        self.books.input(snapshot, self.clock.now(), self.published.acting, open)
     }
 
     fn check(&self, plan: &Plan, snapshot: &Snapshot) -> Result<(), Fault> {
-        let ((rulebook, _), past) = (self.policy.rulebook_for(snapshot), self.books.past().moves);
+        let ((rulebook, _), past) = (self.policy().rulebook_for(snapshot), self.books.past().moves);
         // The digest binds a plan to the facts that it was made from; here it is judged by newer ones.
         let grounds =
             Grounds { snapshot, digest: &plan.parent, rulebook: &rulebook, now: self.clock.now(), past: &past };
@@ -529,7 +544,8 @@ impl Core {
             return self.refuse(key, Reason::Moving {});
         };
         if how == How::Begin {
-            let intended = Event::MoveIntended { r#move: key.clone(), because, expected: None };
+            let expected = self.executor.expected(key).cloned();
+            let intended = Event::MoveIntended { r#move: key.clone(), because, expected };
             if let Err(error) = self.books.write(since, &intended) {
                 self.troubles.insert("ledger", format!("nothing is begun: {error}"));
                 self.executor.forget(key);
@@ -537,8 +553,8 @@ impl Core {
             }
         }
         let limits = MoveLimits {
-            deadline: self.policy.limits.deadline,
-            bandwidth: self.policy.limits.bandwidth,
+            deadline: self.policy().limits.deadline,
+            bandwidth: self.policy().limits.bandwidth,
             max_downtime: None,
         };
         let (journal, clock) = (self.books.clone() as Arc<dyn Journal>, self.clock.clone());
@@ -589,6 +605,13 @@ impl Core {
         match off_the_loop(|| self.books.record(snapshot)) {
             Ok(()) => self.troubles.remove("history"),
             Err(error) => self.troubles.insert("history", format!("figures are not kept: {error}")),
+        };
+    }
+
+    fn keep_report(&mut self, decision: &Decision) {
+        match off_the_loop(|| self.books.keep_report(decision, self.clock.now())) {
+            Ok(()) => self.troubles.remove("decisions"),
+            Err(error) => self.troubles.insert("decisions", format!("decisions are not kept for later: {error}")),
         };
     }
 

@@ -15,7 +15,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use ulm_collect::KnownMove;
 use ulm_model::ledger::{MoveKey, Outcome};
-use ulm_model::{Action, HostName, Plan, PlanId, Reason, Step, StepId, Time, VmId};
+use ulm_model::{Action, Expected, HostName, Plan, PlanId, Reason, Step, StepId, Time, VmId};
 
 use crate::act::{AbortSwitch, Act, End, Shared, Track};
 use crate::phase::Phase;
@@ -118,6 +118,12 @@ impl Executor {
             }
         }
         ready
+    }
+
+    /// What a step of an accepted plan is expected to take and to bring, if that was forecast.
+    pub fn expected(&self, key: &MoveKey) -> Option<&Expected> {
+        let steps = &self.runs.get(&key.plan)?.plan.steps;
+        steps.iter().find(|step| step.id == key.step)?.expected.as_ref()
     }
 
     /// A step that waits for one that did not succeed.

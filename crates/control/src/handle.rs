@@ -17,8 +17,11 @@ use crate::fleet::{Connector, name_of};
 use crate::order::{Order, OrderError, Refusal, Reply};
 use crate::published::Published;
 use crate::view::{
-    Accepted, Forecast, ForecastQuery, HistoryQuery, HostTrial, LedgerQuery, PlanStatus, Series, Status, VmStatus,
+    Accepted, Forecast, ForecastQuery, HistoryQuery, HostTrial, LedgerQuery, PlanStatus, PolicyStatus, Series, Status,
+    VmStatus,
 };
+
+mod questions;
 
 /// See the module's text. Cheap to clone.
 #[derive(Clone)]
@@ -134,6 +137,11 @@ impl Handle {
     /// Gives a host these tags instead of those that it has: words that the policy's rules select by.
     pub async fn set_tags(&self, name: &HostName, tags: BTreeSet<String>) -> Result<(), OrderError> {
         self.order(|reply| Order::SetTags { name: name.clone(), tags, reply }).await
+    }
+
+    /// Has the policy's files read at once, whether they look changed or not; tells which policy is in force then.
+    pub async fn reload_policy(&self, by: &str) -> Result<PolicyStatus, OrderError> {
+        self.order(|reply| Order::ReloadPolicy { by: by.to_owned(), reply }).await
     }
 
     async fn order<T>(&self, make: impl FnOnce(Reply<T>) -> Order) -> Result<T, OrderError> {

@@ -23,13 +23,18 @@ pub mod journal;
 pub mod order;
 mod orders;
 pub mod phase;
+pub mod policy_file;
 pub mod published;
+pub mod questions;
+pub mod reports;
 mod samples;
 pub mod settle;
 pub mod simulated;
 pub mod view;
+pub mod why;
 
 pub use daemon::{Config, Daemon, Keep, StartError};
 pub use fleet::Connector;
 pub use handle::Handle;
 pub use order::{OrderError, Refusal};
+pub use policy_file::PolicyFile;

@@ -8,7 +8,7 @@ use tokio::sync::oneshot;
 use ulm_model::ledger::MoveKey;
 use ulm_model::{Acting, HostName, Plan, Reason};
 
-use crate::view::Accepted;
+use crate::view::{Accepted, PolicyStatus};
 
 /// Sorts of refusal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -66,5 +66,6 @@ pub(crate) enum Order {
     AddHost { uri: String, name: HostName, by: String, reply: Reply<HostName> },
     RemoveHost { name: HostName, by: String, reply: Reply<()> },
     SetTags { name: HostName, tags: BTreeSet<String>, reply: Reply<()> },
+    ReloadPolicy { by: String, reply: Reply<PolicyStatus> },
     SetMaintenance { name: HostName, on: bool, by: String, reply: Reply<()> },
 }

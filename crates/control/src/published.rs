@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use ulm_decide::Decision;
 use ulm_model::{Acting, Bytes, Doubt, HostIx, HostName, HostState, PlanId, Reason, Scope, Snapshot, Time, VmIx};
+use ulm_policy::Policy;
 
-use crate::view::{HostCondition, HostStatus, MoveStatus, PlanStatus, RoundStatus, Status, VmStatus};
+use crate::view::{HostCondition, HostStatus, MoveStatus, PlanStatus, PolicyStatus, RoundStatus, Status, VmStatus};
 
 /// Published after every round and every change; cheap to clone.
 #[derive(Clone, Default)]
@@ -17,6 +18,10 @@ pub struct Published {
     pub started_at: Time,
     /// Whether it acts.
     pub acting: Acting,
+    /// What the user wants.
+    pub policy: Arc<Policy>,
+    /// Which policy that is.
+    pub policy_status: PolicyStatus,
     /// The last round; `None` until the first has ended.
     pub round: Option<RoundStatus>,
     /// The last snapshot; empty until the first round has ended.
@@ -41,6 +46,7 @@ impl Published {
             now,
             started_at: self.started_at,
             acting: self.acting,
+            policy: self.policy_status.clone(),
             round: self.round,
             hosts: self.hosts(),
             moves: self.moves.clone(),

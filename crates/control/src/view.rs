@@ -22,6 +22,8 @@ pub struct Status {
     pub started_at: Time,
     /// Whether it acts.
     pub acting: Acting,
+    /// Which policy is in force.
+    pub policy: PolicyStatus,
     /// The last round of observation; `None` before the first has ended.
     pub round: Option<RoundStatus>,
     /// Every host, by name.
@@ -34,6 +36,19 @@ pub struct Status {
     pub because: Vec<Reason>,
     /// What is wrong with ULM itself (a disk that is full, a policy that does not load), each with what to do.
     pub troubles: Vec<String>,
+}
+
+/// Which policy is in force.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PolicyStatus {
+    /// The file that is watched, if any. The files of the folder beside it are part of it.
+    pub file: Option<String>,
+    /// Equal policies have equal ones.
+    pub digest: String,
+    /// Since when it is in force.
+    pub since: Time,
+    /// Why the files as they are now are not in force, if they are not: file, line, column, sentence.
+    pub refused: Option<String>,
 }
 
 /// One round of observation.

@@ -32,8 +32,8 @@ mod state;
 
 pub use error::StoreError;
 pub use history::{
-    Entity, HISTORY_FILE, History, HostNumber, Known, Maintained, Metric, Point, Resolution, SeriesId, SeriesKey,
-    Sizes, Tick, Tier, TierSize, Unit,
+    Entity, HISTORY_FILE, History, HostNumber, KeptReport, Known, Maintained, Metric, Point, Resolution, SeriesId,
+    SeriesKey, Sizes, Tick, Tier, TierSize, Unit,
 };
 pub use ledger::{Filter, LastMoves, OpenMove};
 pub use state::{KnownHost, PlanHead, STATE_FILE, Service, Store};

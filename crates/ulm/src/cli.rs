@@ -6,6 +6,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::exit;
+use crate::on::On;
 
 /// Uncomplicated live migration: watches libvirt hosts and relieves the overworked ones.
 #[derive(Debug, Parser)]
@@ -71,6 +72,14 @@ pub enum Command {
     History(History),
     /// What a VM is expected to want over the next hours
     Forecast(Forecast),
+    /// Why a VM is where it is: its moves, what the last decision says of it, where it stands with the policy
+    Why(Why),
+    /// What keeps a VM from going to a host, or to any; without a VM: why nothing moves
+    WhyNot(WhyNot),
+    /// What there is room for, now and after some moves, and how many hosts may fail or sleep
+    Capacity(Capacity),
+    /// The best host for a new VM; exit code 3 when there is none
+    BestHost(BestHost),
     /// The policy file
     #[command(subcommand)]
     Policy(Policy),
@@ -203,6 +212,9 @@ pub struct Plan {
     /// Write the plan to a file that `ulm apply` takes
     #[arg(long, short, value_name = "FILE")]
     pub output: Option<PathBuf>,
+    /// What it is about.
+    #[command(flatten)]
+    pub on: On,
 }
 
 /// `ulm apply`.
@@ -349,6 +361,59 @@ pub struct Forecast {
     pub hours: u32,
 }
 
+/// `ulm why`.
+#[derive(Clone, Debug, Args)]
+pub struct Why {
+    /// The VM: its name or UUID
+    pub vm: String,
+    /// Then: a span back from now (90min, 24h, 5d) or a time (2026-11-21T08:00:00Z) [default: now]
+    #[arg(long, value_name = "TIME")]
+    pub at: Option<String>,
+}
+
+/// `ulm why-not`.
+#[derive(Clone, Debug, Args)]
+pub struct WhyNot {
+    /// The VM: its name or UUID; when left out, every VM's most telling reason is summed up
+    pub vm: Option<String>,
+    /// The host that it does not go to; all when left out
+    pub host: Option<String>,
+    /// For all hosts
+    #[arg(long, requires = "vm", conflicts_with = "host")]
+    pub all: bool,
+    /// What it is about.
+    #[command(flatten)]
+    pub on: On,
+}
+
+/// `ulm capacity`.
+#[derive(Clone, Debug, Args)]
+pub struct Capacity {
+    /// What it is about.
+    #[command(flatten)]
+    pub on: On,
+}
+
+/// `ulm best-host`.
+#[derive(Clone, Debug, Args)]
+pub struct BestHost {
+    /// Virtual CPUs of the new VM
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub cpu: u32,
+    /// Its memory, with its unit, e.g. 8GiB
+    #[arg(long, value_name = "SIZE", value_parser = crate::capacity::size)]
+    pub ram: ulm_model::Bytes,
+    /// A tag that the host must have, e.g. rack=r4. May be given several times
+    #[arg(long = "label", value_name = "TAG")]
+    pub labels: Vec<String>,
+    /// Print the best host's name and nothing else, for scripts
+    #[arg(long, short)]
+    pub quiet: bool,
+    /// What it is about.
+    #[command(flatten)]
+    pub on: On,
+}
+
 /// `ulm policy`. A policy is a file, with those in the folder beside it, or `preset:NAME`.
 #[derive(Debug, Subcommand)]
 pub enum Policy {
@@ -364,6 +429,8 @@ pub enum Policy {
     Diff(PolicyDiff),
     /// The policies that come with ULM; with a name, that one's text to copy
     Preset(PolicyPreset),
+    /// Have the daemon read its policy at once; by itself it looks in each round. One that is not sound takes no effect
+    Reload,
     /// Print the JSON Schema of the policy file, for editors
     Schema,
     /// Print a policy with every key, its default and what it means

@@ -17,7 +17,8 @@ pub const ABOUT: &str = "\
 3  refused: a rule or the present state does not allow it; the reasons are told, and nothing
    was begun. `ulm path`: there is no route, with the proof. `ulm check`: the route or the
    proof is wrong, with the first thing that is. `ulm policy test`: something was not decided
-   as it was to be, with what was decided instead
+   as it was to be, with what was decided instead. `ulm best-host`: no host has room, with what
+   is against each
 4  the daemon is not running, or you may not use its socket
 5  a move did not end with its VM on the target, or was not begun after all; the VM runs on its
    old host unless the message says otherwise

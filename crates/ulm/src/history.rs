@@ -1,15 +1,18 @@
 //! `ulm history`: the ledger, and figures as sparklines.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 use ulm_control::view::{HistoryQuery, LedgerQuery, Series};
-use ulm_model::ledger::Entry;
-use ulm_model::{HostName, Time};
+use ulm_model::ledger::{Entry, Event, MoveKey, Outcome as Ended};
+use ulm_model::{Expected, HostName, Time};
 use ulm_web::client::{Client, ClientError};
 use ulm_web::error::Sort;
 
 use crate::cli::{Common, History};
 use crate::exit::{Exit, Failure, Outcome};
 use crate::figures::{in_unit, sparkline};
+use crate::gains;
 use crate::print::{self, BOLD, Side, styled};
 
 /// As many points as a sparkline has room for.
@@ -56,14 +59,34 @@ pub async fn run(common: &Common, client: &Client, args: History) -> Outcome {
     if entries.is_empty() {
         anstream::println!("Nothing is in the ledger since {}.", print::local(since));
     }
+    let mut promised = BTreeMap::new();
     for entry in &entries {
         anstream::println!("{}  {}", print::local(entry.at), entry.event);
+        for line in promised_and_kept(&entry.event, &mut promised) {
+            anstream::println!("                       {line}");
+        }
     }
     if !series.is_empty() {
         anstream::println!("\n{}", styled(BOLD, format!("Figures since {}", print::local(since))));
         anstream::println!("{}", spoken(&series));
     }
     Ok(())
+}
+
+/// What a move that begins is expected to take and to bring; and what one that has ended took, beside that.
+fn promised_and_kept(event: &Event, promised: &mut BTreeMap<MoveKey, Expected>) -> Vec<String> {
+    match event {
+        Event::MoveIntended { r#move, expected: Some(expected), .. } => {
+            promised.insert(r#move.clone(), expected.clone());
+            let gains = expected.gains.iter().map(|gain| format!("expected: {}", gains::gain(gain)));
+            std::iter::once(format!("expected: {}", gains::taking(expected))).chain(gains).collect()
+        }
+        Event::MoveEnded { r#move, outcome: Ended::Moved, cost } => {
+            let expected = promised.remove(r#move);
+            expected.map(|expected| gains::took(cost, Some(&expected))).into_iter().collect()
+        }
+        _ => Vec::new(),
+    }
 }
 
 /// The figures. A VM that is gone has none, but its entries are still worth showing.

@@ -3,6 +3,7 @@
 //! [`cli`] holds the command line as types, [`exit`] the exit codes; each command has a module of its
 //! own. What people read goes through [`print`](mod@print); what programs read is the API's own views as JSON.
 
+mod capacity;
 mod check;
 mod cli;
 mod demo;
@@ -11,9 +12,11 @@ mod export;
 mod figures;
 mod follow;
 mod forecast;
+mod gains;
 mod history;
 mod hosts;
 mod import;
+mod on;
 mod path;
 mod places;
 mod plans;
@@ -21,6 +24,8 @@ mod policy;
 mod print;
 mod serve;
 mod status;
+mod why;
+mod why_not;
 
 use std::process::ExitCode;
 
@@ -66,7 +71,11 @@ async fn run(common: &Common, command: Command) -> Outcome {
         Command::Abort(args) => plans::abort(common, &client, args).await,
         Command::History(args) => history::run(common, &client, args).await,
         Command::Forecast(args) => forecast::run(common, &client, args).await,
-        Command::Policy(args) => policy::run(common, &args),
+        Command::Why(args) => why::run(common, &client, args).await,
+        Command::WhyNot(args) => why_not::run(common, &client, args).await,
+        Command::Capacity(args) => capacity::run(common, &client, args).await,
+        Command::BestHost(args) => capacity::best_host(common, &client, args).await,
+        Command::Policy(args) => policy::run(common, &client, &args).await,
         Command::ExitCodes => {
             anstream::println!("{}", exit::ABOUT);
             Ok(())

@@ -3,18 +3,26 @@
 use std::path::Path;
 
 use ulm_control::view::Accepted;
-use ulm_model::{Acting, Action, HostName, Plan, Reason, text};
+use ulm_decide::{GoalReport, Report};
+use ulm_model::{Acting, Action, HostName, Plan, Reason, Step, text};
 use ulm_web::api::Decided;
 use ulm_web::client::Client;
 
 use crate::cli::{self, Common};
 use crate::exit::{Exit, Failure, Outcome};
 use crate::follow::follow;
+use crate::gains;
 use crate::print::{self, BOLD, Side, WARM, styled};
 
 /// Shows what would be done now, and writes it to a file if one is given.
 pub async fn show(common: &Common, client: &Client, args: cli::Plan) -> Outcome {
-    let decided = client.plan().await?;
+    let decided = match args.on.files()? {
+        Some((input, policy)) => {
+            let decision = ulm_decide::decide(&input, &policy);
+            Decided { id: decision.plan.id(), decision }
+        }
+        None => client.plan().await?,
+    };
     if let Some(file) = &args.output {
         std::fs::write(file, text::write(&decided.decision.plan)).map_err(|error| {
             let message = format!("the plan cannot be written to {}: {error}. Give another file", file.display());
@@ -24,18 +32,18 @@ pub async fn show(common: &Common, client: &Client, args: cli::Plan) -> Outcome 
     if common.json {
         return print::json(&decided);
     }
-    anstream::println!("{}", spoken(&decided));
+    anstream::println!("{}", spoken(&decided, args.on.snapshot.is_none()));
     if let Some(file) = &args.output {
         anstream::println!("\nWritten to {}; `ulm apply {}` has it carried out.", file.display(), file.display());
     }
     Ok(())
 }
 
-fn spoken(decided: &Decided) -> String {
+fn spoken(decided: &Decided, live: bool) -> String {
     let Decided { id, decision } = decided;
     let plan = &decision.plan;
     let mut lines = Vec::new();
-    if decision.report.acting == Acting::Off {
+    if live && decision.report.acting == Acting::Off {
         lines.push(format!(
             "{} nothing of this is done by itself. `ulm enable` switches acting on; `ulm apply` carries out one plan.\n",
             styled(WARM, "Acting is off:")
@@ -54,13 +62,45 @@ fn spoken(decided: &Decided) -> String {
             ),
         ));
         lines.push(steps(plan));
+        section(&mut lines, "What each move brings and takes", plan.steps.iter().flat_map(brings).collect());
     }
+    section(&mut lines, "What the plan brings", decision.report.goals.iter().flat_map(goal).collect());
     lines.push(String::new());
     lines.push(styled(BOLD, "Why, and why not the rest"));
     let off = Reason::ActingOff {}.to_string();
-    let report = decision.report.to_string();
+    let report = rest(&decision.report).to_string();
     lines.extend(report.lines().filter(|line| *line != off).map(|line| format!("  {line}")));
     lines.join("\n")
+}
+
+fn section(lines: &mut Vec<String>, heading: &str, items: Vec<String>) {
+    if !items.is_empty() {
+        lines.push(String::new());
+        lines.push(styled(BOLD, heading));
+        lines.extend(items.into_iter().map(|item| format!("  {item}")));
+    }
+}
+
+/// What is measured for each goal, before and after the move; what it takes, and when it pays back.
+fn brings(step: &Step) -> Vec<String> {
+    let Some(expected) = &step.expected else { return Vec::new() };
+    let Action::Move { vm_name, .. } = &step.action;
+    let mut lines = vec![format!("{} {vm_name} {}", step.id, gains::taking(expected))];
+    lines.extend(expected.gains.iter().map(|gain| format!("  {}", gains::gain(gain))));
+    lines
+}
+
+/// What the whole plan brings for a goal.
+fn goal(report: &GoalReport) -> Vec<String> {
+    report.gains.iter().map(|gain| format!("goal `{}`: {}", report.goal, gains::gain(gain))).collect()
+}
+
+/// The report without what the plan brings, which is told by itself.
+fn rest(report: &Report) -> Report {
+    let mut rest = report.clone();
+    rest.goals.iter_mut().for_each(|goal| goal.gains.clear());
+    rest.goals.retain(|goal| goal.ends.is_some() || !goal.aside.is_empty());
+    rest
 }
 
 fn steps(plan: &Plan) -> String {

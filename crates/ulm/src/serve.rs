@@ -3,10 +3,10 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use ulm_control::connect::LibvirtConnector;
-use ulm_control::{Config, Connector, Daemon, Handle, Keep};
+use ulm_control::{Config, Connector, Daemon, Handle, Keep, PolicyFile};
 use ulm_drivers::sim::{Scenario, SimCluster};
 use ulm_drivers::{Clock, SystemClock};
 use ulm_model::HostName;
@@ -22,8 +22,9 @@ use ulm_control::simulated;
 pub async fn run(common: &Common, args: Serve) -> Outcome {
     log_to_stderr();
     let policy = policy(args.policy.as_deref())?;
+    let hang_ups = signal(SignalKind::hangup()).map_err(no_signals)?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let (connector, simulated_hosts) = connector(&args, &policy, clock.clone())?;
+    let (connector, simulated_hosts) = connector(&args, policy.policy(), clock.clone())?;
     // The socket first: whoever finds another daemon there must not touch that daemon's books.
     let socket_path = places::socket(common.socket.clone());
     let socket = Socket::bind(&socket_path).map_err(cannot_start)?;
@@ -40,6 +41,7 @@ pub async fn run(common: &Common, args: Serve) -> Outcome {
     let mut handle = handle;
     handle.changed().await;
     add_simulated_hosts(&handle, &simulated_hosts).await?;
+    tokio::spawn(reload_on(hang_ups, handle.clone()));
     tracing::info!(state = %state.display(), socket = %socket_path.display(), acting = ?handle.status().acting, "ulm serves");
     let served = tokio::select! {
         served = ulm_web::serve_unix(socket, ulm_web::router(handle), stop.clone()) => served,
@@ -61,6 +63,10 @@ fn cannot_start(error: impl std::fmt::Display) -> Failure {
     Failure::new(Exit::Error, error.to_string())
 }
 
+fn no_signals(error: std::io::Error) -> Failure {
+    cannot_start(format!("signals cannot be received: {error}"))
+}
+
 fn log_to_stderr() {
     use std::io::IsTerminal;
     let filter = tracing_subscriber::EnvFilter::try_from_env("ULM_LOG")
@@ -71,15 +77,22 @@ fn log_to_stderr() {
         tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(colours).try_init();
 }
 
-/// The policy from the file that was given, or from the usual place, or the default one.
-fn policy(given: Option<&Path>) -> Outcome<Policy> {
-    let usual = places::policy();
-    let file = match given {
-        Some(file) => file,
-        None if usual.exists() => &usual,
-        None => return Ok(Policy::default()),
+/// The policy from the file that was given, or from the usual place, or the default one until there is a file.
+fn policy(given: Option<&Path>) -> Outcome<PolicyFile> {
+    let read = match given {
+        Some(file) => PolicyFile::load(file),
+        None => PolicyFile::load_if_there(&places::policy()),
     };
-    Policy::load(file).map_err(|error| Failure::new(Exit::Usage, error.to_string()))
+    read.map_err(|error| Failure::new(Exit::Usage, error.to_string()))
+}
+
+/// Reads the policy again at each SIGHUP, as `systemctl reload` sends it. What comes of it is in log, status and ledger.
+async fn reload_on(mut hang_ups: Signal, handle: Handle) {
+    while hang_ups.recv().await.is_some() {
+        if let Err(error) = handle.reload_policy("SIGHUP").await {
+            tracing::warn!(%error, "SIGHUP");
+        }
+    }
 }
 
 /// Who makes drivers, and the hosts that are simulated.
@@ -108,7 +121,7 @@ async fn add_simulated_hosts(handle: &Handle, hosts: &[HostName]) -> Outcome {
 fn stop_on_signals() -> Outcome<CancellationToken> {
     let stop = CancellationToken::new();
     for kind in [SignalKind::interrupt(), SignalKind::terminate()] {
-        let mut signals = signal(kind).map_err(|error| cannot_start(format!("signals cannot be received: {error}")))?;
+        let mut signals = signal(kind).map_err(no_signals)?;
         let stop = stop.clone();
         tokio::spawn(async move {
             signals.recv().await;

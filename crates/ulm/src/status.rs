@@ -46,7 +46,7 @@ fn compact(watch: bool, value: &impl serde::Serialize) -> String {
 }
 
 fn glance(status: &Status) -> String {
-    let mut lines = vec![headline(status)];
+    let mut lines = vec![headline(status), policy(status)];
     for trouble in &status.troubles {
         lines.push(format!("{} {trouble}", styled(BAD, "trouble:")));
     }
@@ -84,6 +84,12 @@ fn headline(status: &Status) -> String {
         format!("round {} {} ago took {:.0} ms", round.number, print::span(age), round.took.as_secs_f64() * 1000.0)
     });
     format!("ulm {}, {acting}, {round}", status.version)
+}
+
+fn policy(status: &Status) -> String {
+    let ulm_control::view::PolicyStatus { file, digest, since, .. } = &status.policy;
+    let from = file.as_ref().map_or_else(|| "the defaults".to_owned(), |file| file.to_string());
+    format!("policy {} of {from}, in force since {}", digest.get(..12).unwrap_or(digest), print::local(*since))
 }
 
 /// One move in a line.

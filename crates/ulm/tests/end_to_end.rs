@@ -309,3 +309,64 @@ fn a_forecast_of_what_is_hardly_known_says_so_and_a_wrong_name_gets_the_nearest(
     let (code, error) = place.refused(&["forecast", "wbe-1"]);
     assert!(code == 2 && error.contains("did you mean `web-1`?"), "{code} {error}");
 }
+
+#[test]
+fn a_changed_policy_takes_effect_without_a_restart_and_a_broken_one_is_told() {
+    let place = Place::new();
+    let daemon = place.serve();
+    assert!(place.told(&["status"]).contains("of policy.toml, in force since"));
+    std::fs::write(place.path("policy.toml"), "[observe]\ninterval = 1\n").expect("it can be written to");
+    place.until("what is wrong is told", |status| {
+        let troubles = status["troubles"].as_array()?;
+        let told = |trouble: &Value| trouble.as_str().is_some_and(|told| told.contains("policy.toml, line 2, column"));
+        (troubles.iter().any(told) && status["round"]["every"]["secs"] == 1).then_some(())
+    });
+    assert!(place.told(&["status"]).contains("trouble: the policy of"));
+
+    std::fs::write(place.path("policy.toml"), "[observe]\ninterval = \"2s\"\n").expect("it can be written to");
+    let pid = daemon.0.id().to_string();
+    assert!(Command::new("kill").args(["-HUP", &pid]).status().expect("kill can be run").success());
+    place.until("the new one is in force", |status| {
+        let troubles = status["troubles"].as_array()?;
+        (status["round"]["every"]["secs"] == 2 && troubles.is_empty()).then_some(())
+    });
+    let history = place.told(&["history"]);
+    for wanted in ["a changed policy is not sound, the old one stays: policy.toml, line 2", "in force, by "] {
+        assert!(history.contains(wanted), "{wanted} is missing in:\n{history}");
+    }
+}
+
+#[test]
+fn why_and_why_not_are_answered() {
+    let place = Place::new();
+    let _daemon = place.serve();
+    place.told(&["migrate", "web-1", "right"]);
+    place.until("the figures agree", |_| (place.home_of("web-1") == "right").then_some(()));
+
+    let why = place.told(&["why", "web-1"]);
+    for wanted in
+        ["web-1 is on right.", "left -> right: ", "asked for it", "moved, took", "What the last decision says"]
+    {
+        assert!(why.contains(wanted), "{wanted} is missing in:\n{why}");
+    }
+    let why = place.json(&["why", "web-1"]);
+    assert_eq!(why["moves"][0]["outcome"]["outcome"], "moved", "{why}");
+    assert_eq!(place.json(&["why", "web-1", "--at", "1h"])["host"], "left");
+    assert!(place.told(&["history", "web-1"]).contains("left -> right ended"));
+
+    let why_not = place.told(&["why-not", "tied", "right"]);
+    assert!(why_not.contains("tied is on left.") && why_not.contains("pci 0000:3b:00.0"), "{why_not}");
+    let all = place.json(&["why-not", "--all", "tied"]);
+    assert_eq!(all["targets"].as_array().map(Vec::len), Some(2), "{all}");
+    assert!(place.told(&["why-not"]).contains("Nothing else moves now, most of all because"));
+    let (code, error) = place.refused(&["why-not", "tide", "right"]);
+    assert!(code == 2 && error.contains("did you mean `tied`?"), "{code} {error}");
+
+    assert!(place.told(&["capacity"]).contains("Largest VM that can start now: "));
+    let best = place.told(&["best-host", "--cpu", "1", "--ram", "1GiB", "--quiet"]);
+    assert!(["left\n", "right\n"].contains(&best.as_str()), "{best}");
+    let (code, error) = place.refused(&["best-host", "--cpu", "1", "--ram", "1TiB", "--quiet"]);
+    assert!(code == 3 && error.contains("left has"), "{code} {error}");
+    let (code, error) = place.refused(&["best-host", "--cpu", "1", "--ram", "1GiB", "--label", "rack=r4"]);
+    assert!(code == 3 && error.contains("does not have rack=r4"), "{code} {error}");
+}

@@ -21,6 +21,13 @@
 //! | `GET /v1/ledger` | [`LedgerQuery`](ulm_control::view::LedgerQuery) | list of [`Entry`](ulm_model::ledger::Entry), newest first |
 //! | `GET /v1/history` | [`HistoryQuery`](ulm_control::view::HistoryQuery) | list of [`Series`](ulm_control::view::Series) |
 //! | `GET /v1/forecast` | [`ForecastQuery`](ulm_control::view::ForecastQuery) | [`Forecast`](ulm_control::view::Forecast) |
+//! | `GET /v1/why` | [`WhyQuery`](ulm_control::why::WhyQuery) | [`Why`](ulm_control::why::Why) |
+//! | `GET /v1/why-not` | [`WhyNotQuery`](ulm_control::questions::WhyNotQuery) | [`WhyNot`](ulm_control::questions::WhyNot) |
+//! | `GET /v1/stillness` | | list of [`Stillness`](ulm_decide::Stillness), the most telling first |
+//! | `GET /v1/reports` | [`ReportQuery`] | [`KeptDecision`](ulm_control::reports::KeptDecision): the decision in force at that time |
+//! | `GET /v1/capacity` | | [`Capacity`](ulm_decide::Capacity) |
+//! | `GET /v1/best-host` | `cpu`, `ram` in bytes, `label` as often as wanted | list of [`BestHost`](ulm_decide::BestHost), the best first; 422 when there is none |
+//! | `POST /v1/policy/reload` | | [`PolicyStatus`](ulm_control::view::PolicyStatus) |
 //!
 //! What goes wrong is told as [`Failure`] with a status code that fits, see [`crate::error`]. Keys that
 //! are not known are refused, so that a misspelt one does not pass for an order that was obeyed.
@@ -29,7 +36,7 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 use ulm_decide::Decision;
-use ulm_model::{Acting, HostName, PlanId, Reason};
+use ulm_model::{Acting, HostName, PlanId, Reason, Time};
 
 use crate::error::Sort;
 
@@ -67,6 +74,20 @@ pub const LEDGER: &str = "/v1/ledger";
 pub const HISTORY: &str = "/v1/history";
 /// Where what a VM is expected to want is read.
 pub const FORECAST: &str = "/v1/forecast";
+/// Where it is told why a VM is where it is.
+pub const WHY: &str = "/v1/why";
+/// Where it is told why a VM does not go to a host.
+pub const WHY_NOT: &str = "/v1/why-not";
+/// Where it is told why nothing moves.
+pub const STILLNESS: &str = "/v1/stillness";
+/// Where decisions of the past are.
+pub const REPORTS: &str = "/v1/reports";
+/// Where it is told what there is room for.
+pub const CAPACITY: &str = "/v1/capacity";
+/// Where a host for a new VM is found.
+pub const BEST_HOST: &str = "/v1/best-host";
+/// Where the policy's files are read again.
+pub const POLICY_RELOAD: &str = "/v1/policy/reload";
 
 /// The largest body of an order, in bytes.
 pub const MAX_ORDER: usize = 64 << 10;
@@ -140,6 +161,14 @@ pub struct AbortOrder {
     /// The VM: its name or UUID. All moves when not given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub vm: Option<String>,
+}
+
+/// Which decision of the past is wanted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ReportQuery {
+    /// The one that was in force then; the last one when not given.
+    pub at: Option<Time>,
 }
 
 /// The last decision with its plan's id.

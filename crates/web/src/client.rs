@@ -27,6 +27,8 @@ use crate::api::{
     Told, TrialOrder,
 };
 
+mod questions;
+
 /// A daemon that has not answered after so long will not: an order waits at most for a round and a trial connection.
 const ANSWER: Duration = Duration::from_secs(120);
 

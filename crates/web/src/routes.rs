@@ -13,7 +13,8 @@ use axum::routing::{delete, get, post, put};
 use axum::{Json, Router};
 use serde::de::DeserializeOwned;
 use ulm_control::view::{
-    Accepted, Forecast, ForecastQuery, HistoryQuery, HostStatus, HostTrial, LedgerQuery, MoveStatus, PlanStatus, Series, Status, VmStatus,
+    Accepted, Forecast, ForecastQuery, HistoryQuery, HostStatus, HostTrial, LedgerQuery, MoveStatus, PlanStatus,
+    Series, Status, VmStatus,
 };
 use ulm_control::{Handle, OrderError};
 use ulm_model::ledger::{Entry, MoveKey};
@@ -23,6 +24,8 @@ use crate::api::{
     self, AbortOrder, ActingOrder, Decided, Done, HostAdded, MaintenanceOrder, MoveWish, NewHost, TagsOrder, TrialOrder,
 };
 use crate::error::ApiError;
+
+mod questions;
 
 /// Who gives an order, for the ledger. Put into every request by whoever serves the router.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,6 +53,7 @@ pub fn router(handle: Handle) -> Router {
         .route(api::LEDGER, get(ledger))
         .route(api::HISTORY, get(history))
         .route(api::FORECAST, get(forecast))
+        .merge(questions::routes())
         .layer(DefaultBodyLimit::max(api::MAX_ORDER))
         .fallback(no_such_path)
         .method_not_allowed_fallback(no_such_method)

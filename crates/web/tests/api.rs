@@ -45,7 +45,7 @@ impl Served {
         let path = folder.path().join("ulm.sock");
         let config = Config {
             keep: Keep::Memory,
-            policy: Policy::default(),
+            policy: Policy::default().into(),
             connector: Arc::new(Nowhere),
             clock: Arc::new(SystemClock),
             version: "test".into(),

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use ulm_check::{Fault, Grounds, check_beginning};
 use ulm_model::ledger::{Event, MoveKey};
-use ulm_model::{Action, HostName, InFlight, Plan, Reason, Snapshot, Step, StepId};
+use ulm_model::{Action, Expected, HostName, InFlight, Plan, Reason, Snapshot, Step, StepId};
 
 use super::{Core, Daemon};
 use crate::executor::How;
@@ -41,7 +41,7 @@ impl Core {
     /// The ready steps; none when as many moves of ours run as may: that needs no look at the hosts.
     fn ready(&mut self) -> Vec<(MoveKey, Reason)> {
         let ready = self.executor.ready();
-        let (moves, limit) = (self.executor.open_moves() as u32, self.policy.limits.moves);
+        let (moves, limit) = (self.executor.open_moves() as u32, self.policy().limits.moves);
         if moves < limit {
             return ready;
         }
@@ -57,7 +57,7 @@ impl Core {
         if self.maintenance.contains(&key.to) {
             return self.refuse(key, Reason::Maintenance { host: key.to.clone() });
         }
-        if let Err(fault) = self.may_begin(&one_step(key, &because, snapshot), snapshot) {
+        if let Err(fault) = self.may_begin(&one_step(key, &because, self.executor.expected(key), snapshot), snapshot) {
             return match passing(&fault, snapshot) {
                 Some(limit) => self.executor.hold(key, limit),
                 None => self.refuse(key, Reason::CheckRefused { sentence: fault.to_string() }),
@@ -73,7 +73,7 @@ impl Core {
     }
 
     fn may_begin(&self, plan: &Plan, snapshot: &Snapshot) -> Result<(), Fault> {
-        let ((rulebook, _), past) = (self.policy.rulebook_for(snapshot), self.books.past().moves);
+        let ((rulebook, _), past) = (self.policy().rulebook_for(snapshot), self.books.past().moves);
         let grounds =
             Grounds { snapshot, digest: &plan.parent, rulebook: &rulebook, now: self.clock.now(), past: &past };
         check_beginning(plan, &grounds).map(|_| ())
@@ -94,8 +94,8 @@ fn name(key: &MoveKey) -> StepName {
     (key.plan.clone(), key.step)
 }
 
-/// What is in the way and ends with a move that runs: a limit on moves at once, told without the step itself, or memory. `None` when
-/// something else is wrong.
+/// What is in the way and ends with a move that runs: a limit on moves at once (in all, on a host, of what a rule counts together),
+/// told without the step itself, or memory. `None` when something else is wrong.
 fn passing(fault: &Fault, snapshot: &Snapshot) -> Option<Reason> {
     match fault {
         Fault::TooManyAtOnce { moves, limit } => {
@@ -104,6 +104,7 @@ fn passing(fault: &Fault, snapshot: &Snapshot) -> Option<Reason> {
         Fault::Breaks { reason: Reason::HostBusy { host, moves, limit }, .. } => {
             Some(Reason::HostBusy { host: host.clone(), moves: moves.saturating_sub(1), limit: *limit })
         }
+        Fault::Breaks { reason: reason @ Reason::OthersMove { .. }, .. } => Some(reason.clone()),
         // What a running move has copied already is missing in what the host has available, and all that it is to bring is deducted
         // once more: how much there really is can be told when it has ended.
         Fault::Breaks { reason: reason @ Reason::MemoryUsed { host, .. }, .. } => {
@@ -115,10 +116,10 @@ fn passing(fault: &Fault, snapshot: &Snapshot) -> Option<Reason> {
 }
 
 /// A plan of one step, as it is judged just before it begins.
-fn one_step(key: &MoveKey, because: &Reason, snapshot: &Snapshot) -> Plan {
+fn one_step(key: &MoveKey, because: &Reason, expected: Option<&Expected>, snapshot: &Snapshot) -> Plan {
     let MoveKey { vm, vm_name, from, to, .. } = key.clone();
     let action = Action::Move { vm, vm_name, from, to };
-    let step = Step { id: StepId(0), action, after: Vec::new(), because: because.clone(), expected: None };
+    let step = Step { id: StepId(0), action, after: Vec::new(), because: because.clone(), expected: expected.cloned() };
     let taken = snapshot.taken_at;
     Plan { parent: String::new(), made_at: taken, expires_at: taken + Duration::from_secs(60), steps: vec![step] }
 }

@@ -8,7 +8,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use ulm_control::simulated::{SimConnector, uri_of};
 use ulm_control::view::{Accepted, LedgerQuery, PlanStatus};
-use ulm_control::{Config, Daemon, Handle, Keep};
+use ulm_control::{Config, Daemon, Handle, Keep, PolicyFile};
 use ulm_drivers::sim::{Held, Scenario, SimCluster, Whereabouts};
 use ulm_model::ledger::Event;
 use ulm_model::{Acting, Time, VmId};
@@ -19,7 +19,7 @@ pub struct Simulated {
     /// The daemon's door.
     pub handle: Handle,
     cluster: SimCluster,
-    policy: Policy,
+    policy: PolicyFile,
     keep: Keep,
     /// Removes the folder when the last one that uses it is gone.
     folder: Option<Arc<tempfile::TempDir>>,
@@ -35,18 +35,18 @@ pub fn policy() -> Policy {
 
 impl Simulated {
     /// Starts a cluster and a daemon that has its hosts under care.
-    pub async fn start(scenario: &Scenario, policy: Policy) -> Self {
+    pub async fn start(scenario: &Scenario, policy: impl Into<PolicyFile>) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder can be made");
         let keep = Keep::Folder(folder.path().to_owned());
-        Simulated::with(scenario, policy, keep, Some(Arc::new(folder))).await
+        Simulated::with(scenario, policy.into(), keep, Some(Arc::new(folder))).await
     }
 
     /// As [`Simulated::start`], with books in memory: faster, but nothing survives a restart.
-    pub async fn in_memory(scenario: &Scenario, policy: Policy) -> Self {
-        Simulated::with(scenario, policy, Keep::Memory, None).await
+    pub async fn in_memory(scenario: &Scenario, policy: impl Into<PolicyFile>) -> Self {
+        Simulated::with(scenario, policy.into(), Keep::Memory, None).await
     }
 
-    async fn with(scenario: &Scenario, policy: Policy, keep: Keep, folder: Option<Arc<tempfile::TempDir>>) -> Self {
+    async fn with(scenario: &Scenario, policy: PolicyFile, keep: Keep, folder: Option<Arc<tempfile::TempDir>>) -> Self {
         let cluster = SimCluster::in_virtual_time(scenario).expect("the scenario is sound");
         let (handle, task) = daemon(&cluster, keep.clone(), policy.clone());
         let names = cluster.world().host_names();
@@ -90,6 +90,7 @@ impl Simulated {
         let _ = task.await;
         drop(handle);
         tokio::time::sleep(pause).await;
+        let policy = policy.file().map_or(policy.clone(), |file| PolicyFile::load(file).expect("it is sound"));
         let (handle, task) = daemon(&cluster, keep.clone(), policy.clone());
         Simulated { handle, cluster, policy, keep, folder, task }
     }
@@ -133,7 +134,7 @@ impl Simulated {
     }
 }
 
-fn daemon(cluster: &SimCluster, keep: Keep, policy: Policy) -> (Handle, JoinHandle<()>) {
+fn daemon(cluster: &SimCluster, keep: Keep, policy: PolicyFile) -> (Handle, JoinHandle<()>) {
     let (handle, daemon) = Daemon::start(Config {
         keep,
         policy,

@@ -39,6 +39,7 @@ mod code;
 mod codec;
 mod demand;
 mod read;
+mod reports;
 mod series;
 mod tier;
 mod write;
@@ -75,6 +76,7 @@ use crate::schema::{self, Durability, Schema};
 
 pub use code::Precision;
 pub use read::{Known, Sizes, TierSize};
+pub use reports::KeptReport;
 pub use series::{Entity, HostNumber, Metric, SeriesId, SeriesKey, Unit};
 pub use tier::Tier;
 pub use write::Maintained;
@@ -86,6 +88,7 @@ const HISTORY: Schema = Schema {
     migrations: &[
         ("series, journal, blocks", include_str!("history.sql")),
         ("what VMs are expected to want", include_str!("demand.sql")),
+        ("what was decided and why", include_str!("reports.sql")),
     ],
     durability: Durability::Checkpoints,
     page_size: 4096,

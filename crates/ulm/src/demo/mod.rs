@@ -59,7 +59,7 @@ async fn tell(common: &Common, args: &Demo) -> Outcome {
     let threshold = policy.hotspot.cpu;
     let config = Config {
         keep: Keep::Memory,
-        policy,
+        policy: policy.into(),
         connector: Arc::new(SimConnector(cluster.clone())),
         clock: cluster.clock(),
         version: env!("CARGO_PKG_VERSION").to_owned(),

@@ -1,0 +1,100 @@
+//! Why, why not, and what there is room for: answered from what was published last, the books, and the policy in force.
+//!
+//! Answers to most of these take a while at full size: ask on a thread that others do not wait for.
+
+use ulm_decide::{BestHost, Capacity, Input, Stillness};
+use ulm_model::{HostName, Time, VmId};
+use ulm_store::Filter;
+
+use super::{Handle, starting};
+use crate::books::unavailable;
+use crate::order::OrderError;
+use crate::orders::find_vm;
+use crate::questions::{self, NewVm, WhyNot, WhyNotQuery};
+use crate::reports::KeptDecision;
+use crate::why::{self, Said, Why, WhyQuery};
+
+/// So many entries of a VM are looked at for where it was and what was made of it.
+const ENTRIES: u32 = 1000;
+
+impl Handle {
+    /// What a decision made now would see.
+    fn input(&self) -> Result<Input, OrderError> {
+        let published = self.published();
+        if published.decision.is_none() {
+            return Err(starting());
+        }
+        let open = published.moves.iter().filter(|it| it.phase.may_have_effect());
+        let open = open.map(|it| (it.key.vm, &it.key.from, &it.key.to));
+        Ok(self.books.input(&published.snapshot, self.clock.now(), published.acting, open))
+    }
+
+    /// Everything that keeps the policy from moving a VM to a host, or to any.
+    pub fn why_not(&self, query: &WhyNotQuery) -> Result<WhyNot, OrderError> {
+        questions::why_not(&self.input()?, &self.published().policy, query)
+    }
+
+    /// Why nothing moves, or why the rest does not.
+    pub fn stillness(&self) -> Result<Vec<Stillness>, OrderError> {
+        Ok(questions::stillness(&self.input()?, &self.published().policy))
+    }
+
+    /// What there is room for.
+    pub fn capacity(&self) -> Result<Capacity, OrderError> {
+        questions::capacity(&self.input()?, &self.published().policy)
+    }
+
+    /// The hosts on which a new VM can start now, the best one first; an error when there is none.
+    pub fn best_host(&self, new: &NewVm) -> Result<Vec<BestHost>, OrderError> {
+        questions::best_host(&self.input()?, &self.published().policy, new)
+    }
+
+    /// The decision that was in force at a time; the last one when none is given.
+    pub fn decision_at(&self, at: Option<Time>) -> Result<KeptDecision, OrderError> {
+        self.books.decision_at(at.unwrap_or_else(|| self.clock.now()))
+    }
+
+    /// Why a VM is where it is, now or at a time of the past.
+    pub fn why(&self, query: &WhyQuery) -> Result<Why, OrderError> {
+        let (published, now) = (self.published(), self.clock.now());
+        let at = query.at.unwrap_or(now);
+        let (vm, name, here) = self.vm(&query.vm)?;
+        let filter = Filter { vm: Some(vm.to_string()), limit: Some(ENTRIES), ..Filter::default() };
+        let mut entries = self.books.store().entries(&filter).map_err(unavailable)?;
+        entries.reverse();
+        let host = why::host_at(&entries, at, here.as_ref());
+        let said = match query.at {
+            None => published.decision.as_ref().map(|decision| {
+                let kept = self.books.decision_at(now).ok();
+                let since = kept.map_or(published.snapshot.taken_at, |kept| kept.at);
+                Said::of(decision, vm, host.as_ref(), since, now)
+            }),
+            Some(at) => {
+                let kept = self.books.decision_at(at);
+                kept.ok().map(|kept| Said::of(&kept.decision, vm, host.as_ref(), kept.at, kept.until))
+            }
+        };
+        let standing = match (query.at, &here) {
+            (None, Some(_)) => ulm_decide::standing(&self.input()?, &published.policy, vm).map(Some),
+            _ => Ok(None),
+        };
+        let (standing, unknown) = standing.map_or_else(|reasons| (None, reasons), |standing| (standing, Vec::new()));
+        Ok(Why { vm, name, at, host, moves: why::moves_until(&entries, at), said, standing, unknown })
+    }
+
+    /// A VM by name or UUID, and the host that it is on: one that is gone is known by the ledger.
+    fn vm(&self, wanted: &str) -> Result<(VmId, String, Option<HostName>), OrderError> {
+        let snapshot = &self.published().snapshot;
+        let missing = match find_vm(snapshot, wanted) {
+            Ok(ix) => {
+                let vm = snapshot.vm(ix);
+                return Ok((vm.id, vm.name.clone(), Some(snapshot.host(vm.host).name.clone())));
+            }
+            Err(error) => error,
+        };
+        let filter = Filter { vm: Some(wanted.to_owned()), limit: Some(1), ..Filter::default() };
+        let last = self.books.store().entries(&filter).map_err(unavailable)?;
+        let known = last.first().and_then(|entry| why::vm_of(&entry.event));
+        known.map(|(vm, name)| (vm, name.to_owned(), None)).ok_or(missing)
+    }
+}

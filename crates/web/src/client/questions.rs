@@ -1,0 +1,53 @@
+//! Why, why not, and what there is room for.
+
+use hyper::Method;
+use ulm_control::questions::{NewVm, WhyNot, WhyNotQuery};
+use ulm_control::reports::KeptDecision;
+use ulm_control::view::PolicyStatus;
+use ulm_control::why::{Why, WhyQuery};
+use ulm_decide::{BestHost, Capacity, Stillness};
+use ulm_model::Time;
+
+use super::{Answer, Client, with_query};
+use crate::api::{self, Done};
+
+impl Client {
+    /// Why a VM is where it is, now or at a time of the past.
+    pub async fn why(&self, query: &WhyQuery) -> Answer<Why> {
+        let pairs = [("vm", Some(query.vm.clone())), ("at", query.at.map(|at| at.0.to_string()))];
+        self.get(&with_query(api::WHY, &pairs)).await
+    }
+
+    /// Everything that keeps the policy from moving a VM to a host, or to any.
+    pub async fn why_not(&self, query: &WhyNotQuery) -> Answer<WhyNot> {
+        let pairs = [("vm", Some(query.vm.clone())), ("host", query.host.as_ref().map(|host| host.0.clone()))];
+        self.get(&with_query(api::WHY_NOT, &pairs)).await
+    }
+
+    /// Why nothing moves, or why the rest does not.
+    pub async fn stillness(&self) -> Answer<Vec<Stillness>> {
+        self.get(api::STILLNESS).await
+    }
+
+    /// The decision that was in force at a time; the last one when none is given.
+    pub async fn decision_at(&self, at: Option<Time>) -> Answer<KeptDecision> {
+        self.get(&with_query(api::REPORTS, &[("at", at.map(|at| at.0.to_string()))])).await
+    }
+
+    /// What there is room for.
+    pub async fn capacity(&self) -> Answer<Capacity> {
+        self.get(api::CAPACITY).await
+    }
+
+    /// The hosts on which a new VM can start now, the best one first. Refused when there is none.
+    pub async fn best_host(&self, new: &NewVm) -> Answer<Vec<BestHost>> {
+        let mut pairs = vec![("cpu", Some(new.cpu.to_string())), ("ram", Some(new.ram.0.to_string()))];
+        pairs.extend(new.labels.iter().map(|label| ("label", Some(label.clone()))));
+        self.get(&with_query(api::BEST_HOST, &pairs)).await
+    }
+
+    /// Has the policy's files read at once.
+    pub async fn reload_policy(&self) -> Answer<PolicyStatus> {
+        self.send(Method::POST, api::POLICY_RELOAD, &Done {}).await
+    }
+}
