@@ -25,6 +25,17 @@ pub(crate) struct Hot {
     place: usize,
 }
 
+/// A hot host of which no VM fits elsewhere by itself.
+pub(crate) struct Stuck {
+    pub host: HostIx,
+    pub resource: Resource,
+    pub threshold: Share,
+    /// Why it counts as overworked.
+    pub because: Reason,
+    /// Where it stands in the report: host and relief.
+    at: (usize, usize),
+}
+
 impl Round<'_> {
     /// The hosts that have been overworked for long enough, the worst one first. Reports those, the ones that are above a threshold but
     /// not for long enough, and the ones whose figures cannot be believed.
@@ -121,18 +132,12 @@ impl Round<'_> {
             }
             let candidates = self.candidates(hot.host);
             let all = candidates.len() as u32;
-            let mut found = relieve(&mut self.scene, hot.host, *resource, *threshold, candidates);
+            let found = relieve(&mut self.scene, hot.host, *resource, *threshold, candidates);
             let mut ends = None;
             if found.after > *threshold {
                 ends.clone_from(&found.stopped);
                 if ends.is_none() && found.choices.is_empty() {
-                    // No VM fits elsewhere as things are. It may if another one comes in return.
-                    let exchange = seek::exchange(self, hot.host, (*resource, *threshold), &because);
-                    match exchange.first() {
-                        Some(_) => found.after = self.exchanged(hot.host, *resource, &exchange),
-                        None => ends = Some(self.stuck(hot.host, all)),
-                    }
-                    wanted.extend(exchange);
+                    ends = Some(self.stuck(hot.host, all));
                 }
             }
             let (snapshot, place) = (&self.input.snapshot, &mut report.hosts[hot.place]);
@@ -157,13 +162,32 @@ impl Round<'_> {
         Reason::Stuck { host: self.input.snapshot.host(host).name.clone(), vms, hosts }
     }
 
-    /// Counts an exchange in the scene. What the host will use then.
-    fn exchanged(&mut self, host: HostIx, resource: Resource, exchange: &[Wanted]) -> Share {
-        for one in exchange {
-            let demand = self.demand(one.vm).unwrap_or_default();
-            self.scene.begin(one.vm, one.to, demand);
+    /// Relieves hosts of which no VM fits elsewhere as things are: one may if another comes in return. Takes back what was said of them.
+    pub fn exchange(&mut self, report: &mut Report) -> Vec<Wanted> {
+        let mut stuck = Vec::new();
+        for (place, host) in report.hosts.iter().enumerate() {
+            for (number, relief) in host.relief.iter().enumerate() {
+                let threshold = match relief.resource {
+                    Resource::Cpu => self.policy.hotspot.cpu,
+                    Resource::Memory => self.policy.hotspot.memory,
+                };
+                if let (Some(Reason::Stuck { .. }), Some(ix)) =
+                    (&relief.ends, self.input.snapshot.find_host(&host.host))
+                {
+                    let because = host.findings[0].clone();
+                    stuck.push(Stuck { host: ix, resource: relief.resource, threshold, because, at: (place, number) });
+                }
+            }
         }
-        self.scene.after_departures(host, resource, Use::default())
+        if stuck.is_empty() {
+            return Vec::new();
+        }
+        let exchange = seek::exchange(self, &stuck);
+        for (stuck, after) in exchange.relieved {
+            let relief = &mut report.hosts[stuck.at.0].relief[stuck.at.1];
+            (relief.after, relief.ends) = (after, None);
+        }
+        exchange.wanted
     }
 
     /// A move of the founding policy. It relieves at once, and pays back as soon as it has freed as much CPU as it takes.

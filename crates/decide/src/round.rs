@@ -86,6 +86,10 @@ fn wanted(round: &mut Round<'_>, goals: &Goals<'_>, report: &mut Report) -> Vec<
     for (hot, goal) in hot.iter().filter_map(|hot| Some((hot, goals.relieve?))) {
         wanted.extend(round.relieve(goal, hot, report));
     }
+    // Where none of its VMs can go by itself, one may in exchange for another.
+    if !hot.is_empty() && busy.is_none() {
+        wanted.extend(round.exchange(report));
+    }
     if !hot.is_empty() || !wanted.is_empty() {
         report.summary = summary(&wanted, report);
     }
@@ -124,13 +128,12 @@ impl Report {
             return;
         }
         for (vm, reason) in left_out {
-            let id = snapshot.vm(*vm).id;
-            for relief in self.hosts.iter_mut().flat_map(|host| &mut host.relief) {
+            let (id, home) = (snapshot.vm(*vm).id, &snapshot.host(snapshot.vm(*vm).host).name);
+            let of_home = self.hosts.iter_mut().filter(|host| host.host == *home);
+            for relief in of_home.flat_map(|host| &mut host.relief) {
                 let vms = relief.vms.iter_mut().filter(|vm| vm.vm == id && matches!(vm.answer, Answer::Goes(_)));
-                for vm in vms {
-                    vm.answer = Answer::Stays(vec![reason.clone()]);
-                    relief.ends = Some(reason.clone());
-                }
+                vms.for_each(|vm| vm.answer = Answer::Stays(vec![reason.clone()]));
+                relief.ends.get_or_insert_with(|| reason.clone());
             }
         }
         self.held_at(Gate::Way, left_out.iter().map(|(_, reason)| reason.clone()).collect());

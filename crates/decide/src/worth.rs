@@ -42,8 +42,8 @@ pub(crate) struct Taking {
 /// What the move of this VM will probably take. Nobody has measured how it dirties its memory: it is reckoned by the CPU that it uses.
 pub(crate) fn taking(vm: &Vm, cpu: MilliCpu, policy: &Policy) -> Taking {
     let resident = vm.memory_use.value().unwrap_or(vm.memory).min(vm.memory);
-    // A busy CPU writes tens of megabytes a second, over and over into a twentieth of what it has.
-    let hot_rate = BytesPerSecond(cpu.0.saturating_mul(40 << 20) / 1000);
+    // A busy CPU writes some megabytes a second, over and over into a twentieth of what its VM has.
+    let hot_rate = BytesPerSecond(cpu.0.saturating_mul(10 << 20) / 1000);
     let dirty = DirtyCurve { hot: Bytes(resident.0 / 20), hot_rate, cold_rate: BytesPerSecond(hot_rate.0 / 50) };
     let forecast = precopy(&PrecopyInput {
         resident,

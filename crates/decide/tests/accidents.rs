@@ -235,9 +235,10 @@ fn rules_are_checked_against_what_the_plan_itself_has_moved() {
     cluster.policy.limits.moves_per_host = 4;
     for host in ["hot1", "hot2"] {
         cluster.vm(host, &format!("twin-{host}"), 3000, 8);
-        cluster.vm(host, &format!("rest-{host}"), 5500, 8);
+        cluster.vm(host, &format!("rest-{host}"), 2800, 8);
+        cluster.vm(host, &format!("more-{host}"), 2700, 8);
     }
-    cluster.vm("mild", "something", 1500, 8);
+    cluster.vm("mild", "something", 3200, 8);
     assert_eq!(cluster.moves(), ["twin-hot1: hot1 -> cool", "twin-hot2: hot2 -> cool"], "without a rule");
     cluster.rule("name = \"twins\"\nkind = \"apart\"\nvm = \"twin-*\"\n");
     assert_eq!(cluster.moves(), ["twin-hot1: hot1 -> cool", "twin-hot2: hot2 -> mild"]);

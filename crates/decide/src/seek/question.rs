@@ -46,15 +46,24 @@ impl Question {
 
     /// The question without anything that costs. `may_move` says which VMs the goals are about; the others stay.
     pub fn of(round: &mut Round<'_>, may_move: &dyn Fn(VmIx) -> bool) -> Self {
+        Question::among(round, &HostSet::all(round.input.snapshot.hosts.len()), may_move)
+    }
+
+    /// The same for some hosts alone: the others take nothing, and what they carry does not take part.
+    pub fn among(round: &mut Round<'_>, near: &HostSet, may_move: &dyn Fn(VmIx) -> bool) -> Self {
         let snapshot = &round.input.snapshot;
         let mut question =
             Question { problem: Problem::default(), vms: Vec::new(), number: vec![None; snapshot.vms.len()] };
         question.problem.resources = RESOURCES;
-        question.problem.hosts = hosts(round);
+        question.problem.hosts = hosts(round, near);
         let mut sets = Sets::default();
         let moving: Vec<VmIx> = snapshot.in_flight.iter().map(|flight| flight.vm).collect();
         for (ix, vm) in snapshot.vms_ix() {
             let home = vm.host.at();
+            if !near.contains(vm.host) {
+                question.problem.hosts[home].busy = true;
+                continue;
+            }
             let demand = match round.demand(ix) {
                 Ok(demand) if moving.binary_search(&ix).is_err() => demand,
                 // What is on its way is counted where it may be; what cannot be believed is counted in its host's own figures.
@@ -128,7 +137,7 @@ impl Question {
 }
 
 /// Hosts with how far they may be filled by promises, by what is really there, and by the policy's ceilings for targets.
-fn hosts(round: &Round<'_>) -> Vec<PlaceHost> {
+fn hosts(round: &Round<'_>, near: &HostSet) -> Vec<PlaceHost> {
     let ceiling = |whole: u64, resource: Resource| {
         let share = if resource == Resource::Cpu { round.scene.ceiling.cpu } else { round.scene.ceiling.memory };
         part(whole, share)
@@ -142,7 +151,7 @@ fn hosts(round: &Round<'_>) -> Vec<PlaceHost> {
         capacity[HELD] = limit.available.map_or(0, |available| whole_number(available.0));
         capacity[CPU] = ceiling(host.cpu.0, Resource::Cpu);
         capacity[USED] = ceiling(host.memory.0, Resource::Memory);
-        PlaceHost { capacity, base: Vec::new(), takes: round.is_open(ix), busy: false }
+        PlaceHost { capacity, base: Vec::new(), takes: near.contains(ix) && round.is_open(ix), busy: false }
     })
     .collect()
 }

@@ -114,8 +114,7 @@ pub(crate) fn members(state: &State<'_>) -> Vec<Vec<VmIx>> {
     members
 }
 
-/// A relation between those of the rule's VMs that take part. What does not take part is counted by lowering the limit for everyone:
-/// such VMs are few and pass.
+/// A relation between those of the rule's VMs that take part. Where others of them fill a domain already, none goes there.
 fn companions(
     question: &mut Question,
     snapshot: &Snapshot,
@@ -129,24 +128,26 @@ fn companions(
         return;
     }
     if let RelationKind::AtMost(limit) = kind {
-        let others = members.iter().filter(|vm| question.number[vm.at()].is_none()).copied();
-        for other in others.collect::<Vec<_>>() {
-            shut(question, domains[snapshot.vm(other).host.at()], &domains, &vms, limit);
+        let mut others: BTreeMap<u32, u32> = BTreeMap::new();
+        for other in members.iter().filter(|vm| question.number[vm.at()].is_none()) {
+            *others.entry(domains[snapshot.vm(*other).host.at()]).or_default() += 1;
         }
+        let full = others.into_iter().filter(|(domain, there)| *domain != Relation::OUTSIDE && *there >= limit);
+        shut(question, &full.map(|(domain, _)| domain).collect::<Vec<_>>(), &domains, &vms);
     }
     let points = rule.soft.then(|| surplus(weight.unwrap_or_default()));
     question.problem.relations.push(Relation { vms, domains, kind, points });
 }
 
-/// A companion that is on its way is in the domain: with a limit of one nobody else of them goes there.
-fn shut(question: &mut Question, domain: u32, domains: &[u32], vms: &[u32], limit: u32) {
-    if limit != 1 || domain == Relation::OUTSIDE {
+/// None of the VMs goes to these domains.
+fn shut(question: &mut Question, full: &[u32], domains: &[u32], vms: &[u32]) {
+    if full.is_empty() {
         return;
     }
     for vm in vms {
         let vm = &mut question.problem.vms[*vm as usize];
         let mut set = question.problem.sets[vm.allowed as usize].clone();
-        for (host, _) in domains.iter().enumerate().filter(|(_, of)| **of == domain) {
+        for (host, _) in domains.iter().enumerate().filter(|(_, of)| full.contains(of)) {
             set.remove(HostIx(host as u32));
         }
         vm.allowed = question.problem.sets.len() as u32;
