@@ -8,8 +8,8 @@ use simulated::{Simulated, policy};
 use ulm_control::view::PlanStatus;
 use ulm_decide::{Input, Past, Wanted};
 use ulm_drivers::sim::{Fault, HostSpec, Load, Mover, Scenario, VmSpec};
-use ulm_model::ledger::Outcome;
-use ulm_model::{Acting, Action, Bytes, BytesPerSecond, HostName, Plan, Reason, Step, StepId};
+use ulm_model::ledger::{Event, Outcome};
+use ulm_model::{Acting, Action, Bytes, BytesPerSecond, Expected, HostName, Plan, Reason, Step, StepId};
 use ulm_policy::Policy;
 
 /// A policy that never moves anything by itself, and slow moves.
@@ -212,4 +212,55 @@ async fn a_step_does_not_wait_for_ever() {
             .as_ref()
             .is_some_and(|reason| reason.to_string().contains("h3 takes part in 1 of at most 1"))
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_step_waits_while_as_many_of_its_rule_move_as_may() {
+    let budget = "[[rule]]\nname = \"one at a time\"\nkind = \"budget\"\nper = \"rule\"\nat_once = 1\nvm = \"*\"\n";
+    let rules = Policy::parse(budget, "a test").expect("it is sound").rules;
+    let cluster = Simulated::in_memory(&eight(), Policy { rules, ..slow() }).await;
+    cluster.run_for(Duration::from_secs(60)).await;
+    let list: [Move<'_>; 2] = [("a0", "h1", "h3", &[]), ("b0", "h2", "h4", &[])];
+    let accepted = cluster.handle.apply(plan(&cluster, &list), "a test").await.expect("it only has to wait");
+    cluster.run_for(Duration::from_secs(5)).await;
+    let moves = cluster.handle.status().moves;
+    let waits = moves.iter().find(|one| one.key.vm_name == "b0").expect("it is wanted");
+    let trouble = waits.trouble.as_deref().unwrap_or_default();
+    assert!(trouble.contains("rule `one at a time` lets 1 of its VMs move at once, and 1 do"), "{waits:?}");
+    let status = cluster.follow(&accepted).await;
+    assert_eq!((outcomes(&status), most_at_once(&cluster).0), (vec!["moved".to_owned(); 2], 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_step_begins_by_what_it_is_expected_to_take_of_a_budget_of_downtime() {
+    let budget = "[[rule]]\nname = \"hardly disturbed\"\nkind = \"budget\"\nper = \"vm\"\ndowntime = \"1s\"\nwithin = \"1d\"\nvm = \"*\"\n";
+    let rules = Policy::parse(budget, "a test").expect("it is sound").rules;
+    let cluster = Simulated::in_memory(&eight(), Policy { rules, ..slow() }).await;
+    cluster.run_for(Duration::from_secs(60)).await;
+    let expected = |downtime: u64| Expected {
+        duration: Duration::from_secs(10),
+        downtime: Duration::from_millis(downtime),
+        bytes: Bytes::gib(4),
+        gains: Vec::new(),
+        payback: None,
+        lasts: None,
+    };
+    let mut plan = plan(&cluster, &[("a0", "h1", "h3", &[]), ("b0", "h2", "h4", &[])]);
+    plan.steps[0].expected = Some(expected(900));
+    plan.steps[1].expected = Some(expected(900));
+    let accepted = cluster.handle.apply(plan.clone(), "a test").await.expect("each keeps within its budget");
+    assert_eq!(outcomes(&cluster.follow(&accepted).await), ["moved"; 2]);
+    let told = cluster.events().into_iter().find_map(|event| match event {
+        Event::MoveIntended { expected, .. } => expected,
+        _ => None,
+    });
+    assert_eq!(told, Some(expected(900)), "what was promised is in the ledger");
+    plan.steps.truncate(1);
+    plan.steps[0].expected = Some(expected(1100));
+    // What somebody asks for by hand takes no budget.
+    plan.steps[0].because = Reason::ForGoal { goal: "even".into(), what: "h1 and h3 alike".into() };
+    let Action::Move { from, to, .. } = &mut plan.steps[0].action;
+    std::mem::swap(from, to);
+    let refused = cluster.handle.apply(plan, "a test").await.expect_err("that is too much");
+    assert!(refused.message.contains("hardly disturbed"), "{refused}");
 }

@@ -83,12 +83,14 @@ fn groups(targets: &[Target]) -> Vec<Vec<&Target>> {
 }
 
 fn still(found: &[Stillness]) -> String {
-    let Some(first) = found.first() else { return "No VM is known, so none moves.".to_owned() };
-    let because = styled(BOLD, "Nothing else moves now, most of all because");
-    let mut lines = vec![format!("{because} {}.", first.reason), String::new()];
+    if found.is_empty() {
+        return "No VM is known, so none moves.".to_owned();
+    }
+    let mut lines =
+        vec![format!("{} The most telling reasons first:", styled(BOLD, "Nothing else moves now.")), String::new()];
     for Stillness { vms, example, reason } in found {
         let whom = match vms {
-            1 => example.clone(),
+            1 => format!("1 VM, {example}"),
             vms => format!("{vms} VMs, {example} for one"),
         };
         lines.push(format!("  {whom}: {reason}"));
@@ -132,7 +134,7 @@ mod tests {
         let of = |vms, reason| Stillness { vms, example: "web".into(), reason };
         let told = still(&[of(3, short("h1")), of(1, Reason::Moving {})]);
         assert!(
-            told.contains("  3 VMs, web for one: h1 has 1.0 GiB") && told.contains("  web: it is moving now"),
+            told.contains("  3 VMs, web for one: h1 has 1.0 GiB") && told.contains("  1 VM, web: it is moving now"),
             "{told}"
         );
     }
