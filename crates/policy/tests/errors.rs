@@ -122,7 +122,6 @@ fn a_soft_rule_of_a_kind_that_cannot_be_soft_is_told() {
 #[test]
 fn a_key_that_a_kind_needs_is_told() {
     insta::assert_snapshot!(complaints([
-        rule("kind = \"apart\"\nvm = \"a\""),
         rule("kind = \"one_way\"\nvm = \"a\""),
         rule("kind = \"priority\"\nvm = \"a\""),
         goal("kind = \"colocate\""),

@@ -87,7 +87,7 @@ fn what_the_reader_refuses_editors_refuse_too() {
         "[[rule]]\nname = \"a\"\nkind = \"pin\"\nvm = \"a\"\n",
         "[[rule]]\nname = \"a\"\nkind = \"exclude\"\nvm = \"a\"\nhost = \"b\"\n",
         "[[rule]]\nname = \"a\"\nkind = \"spare\"\nhost = \"b\"\nsoft = true\n",
-        "[[rule]]\nname = \"a\"\nkind = \"apart\"\nvm = \"b\"\n",
+        "[[rule]]\nname = \"a\"\nkind = \"one_way\"\nvm = \"b\"\n",
         "[[goal]]\nname = \"a\"\nkind = \"evacuate\"\n",
         "[[goal]]\nname = \"a\"\nkind = \"even\"\nfloor = 50\n",
         "rule = 3\n",

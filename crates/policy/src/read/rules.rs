@@ -20,6 +20,7 @@ pub(crate) struct RuleDraft {
     select: Selection,
     level: Option<Level>,
     at_most: u32,
+    at_most_together: Option<u32>,
     memory_overcommit: Option<Share>,
     memory_reserve: Option<Bytes>,
     cpu_overcommit: Option<Share>,
@@ -136,7 +137,7 @@ pub(crate) static RULES: Kinds<RuleDraft, RuleKind> = Kinds {
             keys: &[
                 SOFT,
                 LEVEL_KEY,
-                key!("at_most", COUNT, must at_most, "so many may be together; 1 keeps them all apart"),
+                key!("at_most", COUNT, some at_most_together, "so many may be together; 1 (the default) keeps them all apart"),
             ],
             build: apart,
         },
@@ -241,11 +242,12 @@ pub(crate) static RULES: Kinds<RuleDraft, RuleKind> = Kinds {
 };
 
 fn apart(draft: &RuleDraft, ground: &mut Ground<'_, '_>) -> RuleKind {
-    if draft.at_most == 0 {
+    let at_most = draft.at_most_together.unwrap_or(1);
+    if at_most == 0 {
         let help = "1 keeps them all apart; `keep_off` keeps VMs off hosts";
         ground.refuse("at_most", "`at_most` of a rule of kind `apart` is at least 1", "nowhere at all", help);
     }
-    RuleKind::Apart { level: draft.level.clone().unwrap_or(Level::Host), at_most: draft.at_most }
+    RuleKind::Apart { level: draft.level.clone().unwrap_or(Level::Host), at_most }
 }
 
 fn capacity(draft: &RuleDraft, ground: &mut Ground<'_, '_>) -> RuleKind {
