@@ -100,7 +100,10 @@ impl Snapshot {
             write(out, &self.taken_at);
             for host in &self.hosts {
                 write(out, &(&host.name, &host.state, host.cpu, host.memory, &host.platform));
-                write(out, &(Vec::from_iter(&host.cpu_verdicts), &host.networks, &host.storage, &host.tags, &host.cells));
+                write(
+                    out,
+                    &(Vec::from_iter(&host.cpu_verdicts), &host.networks, &host.storage, &host.tags, &host.cells),
+                );
                 write(out, &[folded(&host.cpu_use, |v| v.0), folded(&host.memory_use, |v| v.0)]);
             }
             for vm in &self.vms {
