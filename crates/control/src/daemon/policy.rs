@@ -8,7 +8,6 @@ use ulm_policy::Policy;
 use ulm_store::StoreError;
 
 use super::Core;
-use crate::books::unavailable;
 use crate::order::{OrderError, Refusal};
 use crate::policy_file::Look;
 use crate::view::PolicyStatus;
@@ -72,13 +71,12 @@ impl Core {
     fn take_policy(&mut self, look: Look, by: &str) {
         let now = self.clock.now();
         match look {
-            Look::Same => return,
+            Look::Same => {}
             Look::Changed => {
                 let event = self.changed(by);
                 tracing::info!(%event, "another policy is in force");
                 self.tell(&event);
-                let kept = self.books.store().set_setting(IN_FORCE, &(self.policy.digest(), now)).map_err(unavailable);
-                if let Err(error) = kept {
+                if let Err(error) = self.books.store().set_setting(IN_FORCE, &(self.policy.digest(), now)) {
                     tracing::warn!(%error, "since when the policy is in force is not kept");
                 }
                 self.show_policy(now);
