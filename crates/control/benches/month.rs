@@ -35,7 +35,11 @@ fn main() {
         if presets.is_empty() { all.into() } else { presets.iter().map(|name| name.as_str()).collect() };
     println!("{days} days, {hosts} hosts, {vms} VMs, a round every 15 s, seed {seed}");
     let still = month(None, days, (hosts, vms, seed));
-    println!("  without moves: {:.0} min of contention, {:.3} % of the CPU wanted", minutes(still.contention), still.missing());
+    println!(
+        "  without moves: {:.0} min of contention, {:.3} % of the CPU wanted",
+        minutes(still.contention),
+        still.missing()
+    );
     for name in presets {
         let begun = Instant::now();
         let month = month(Some(name), days, (hosts, vms, seed));

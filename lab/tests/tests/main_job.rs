@@ -2,6 +2,7 @@
 //!
 //! Host 1 is reached by TCP, host 2 by SSH and host 3 by TLS, so every transport carries a part of the job.
 
+#[allow(dead_code, reason = "no test program needs all of it")]
 mod ulm;
 
 use ulm::{Ulm, wait_until};

@@ -1,6 +1,7 @@
 //! Rules of the policy file on real libvirt hosts: they hold while a hot spot is relieved, and the file is read again while the daemon
 //! runs.
 
+#[allow(dead_code, reason = "no test program needs all of it")]
 mod ulm;
 
 use ulm::{Ulm, wait_until};

@@ -63,7 +63,8 @@ pub(crate) fn gains(q: &Question, round: &Round<'_>, goal: &Goal, before: &[u32]
                 vec![both("cost by its expression".into(), &|at| sum(at).to_string())]
             }
             None => {
-                let carrying = |at: &[u32]| carrying(q, at).into_iter().filter(|host| in_goal(round, goal, *host)).count();
+                let carrying =
+                    |at: &[u32]| carrying(q, at).into_iter().filter(|host| in_goal(round, goal, *host)).count();
                 vec![both("hosts that carry VMs".into(), &|at| carrying(at).to_string())]
             }
         },
