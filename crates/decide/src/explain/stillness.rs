@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use ulm_model::{HostIx, Reason, VmIx};
+use ulm_model::{Action, HostIx, Reason, Vm, VmId, VmIx};
 use ulm_policy::Policy;
 use ulm_rules::{Blocker, Initiative};
 
 use crate::goals::Goals;
-use crate::round::Round;
+use crate::report::{Decision, HostReport};
+use crate::round::{Round, decide};
 use crate::{Input, gates};
 
 /// VMs that one kind of reason keeps where they are.
@@ -22,10 +23,11 @@ pub struct Stillness {
     pub reason: Reason,
 }
 
-/// Every VM's most telling reason, summed up: the most telling classes first, and of a class what holds most VMs.
+/// The most telling reason of every VM that is not moved now, summed up: the most telling classes first, and of a class what holds most VMs.
 pub fn stillness(input: &Input, policy: &Policy) -> Vec<Stillness> {
     let mut found: BTreeMap<&'static str, Stillness> = BTreeMap::new();
-    for (vm, reason) in input.snapshot.vms.iter().zip(still(input, policy)) {
+    let told = input.snapshot.vms.iter().zip(reasons(input, policy));
+    for (vm, reason) in told.filter(|(_, (moves, _))| !moves).map(|(vm, (_, reason))| (vm, reason)) {
         let entry = found.entry(reason.code());
         entry.and_modify(|known| known.vms += 1).or_insert_with(|| Stillness {
             vms: 1,
@@ -38,19 +40,43 @@ pub fn stillness(input: &Input, policy: &Policy) -> Vec<Stillness> {
     all
 }
 
-/// For every VM, in the snapshot's order, the most telling reason why the policy does not move it now. VMs that could move, and that no
-/// goal wants to, come under what the goals say.
+/// For every VM, in the snapshot's order, the most telling reason why the policy does not move it now; for one that it does move, why.
+/// VMs that could move, and that no goal wants to, come under what the goals say.
 pub fn still(input: &Input, policy: &Policy) -> Vec<Reason> {
+    reasons(input, policy).into_iter().map(|(_, reason)| reason).collect()
+}
+
+/// Whether each VM is moved, and why or why not.
+fn reasons(input: &Input, policy: &Policy) -> Vec<(bool, Reason)> {
     let unbelievable = gates::unbelievable(input, policy);
     if let Some(reason) = unbelievable.into_iter().max_by_key(Reason::class) {
-        return vec![reason; input.snapshot.vms.len()];
+        return vec![(false, reason); input.snapshot.vms.len()];
     }
+    let decision = decide(input, policy);
     let (rulebook, _) = policy.rulebook_for(&input.snapshot);
     let mut round = Round::new(input, policy, &rulebook);
+    let goes =
+        |id: VmId| decision.plan.steps.iter().find(|step| matches!(step.action, Action::Move { vm, .. } if vm == id));
     let calm = Goals::at(policy, input.now).calm();
     let open: Vec<HostIx> = input.snapshot.hosts_ix().map(|(ix, _)| ix).filter(|ix| round.is_open(*ix)).collect();
-    let vms = input.snapshot.vms_ix().map(|(ix, _)| ix);
-    vms.map(|ix| most_telling(&mut round, ix, &open).unwrap_or_else(|| calm.clone())).collect()
+    let told = |(ix, vm): (VmIx, &Vm)| {
+        if let Some(step) = goes(vm.id) {
+            return (true, step.because.clone());
+        }
+        (false, most_telling(&mut round, ix, &open).unwrap_or_else(|| nobody_wants(&decision, input, vm, &calm)))
+    };
+    input.snapshot.vms_ix().map(told).collect()
+}
+
+/// What is said of a VM that could go: another one of its host goes, or its host is not the one that something is done about.
+fn nobody_wants(decision: &Decision, input: &Input, vm: &Vm, calm: &Reason) -> Reason {
+    let home = &input.snapshot.host(vm.host).name;
+    let relieved = |host: &HostReport| host.host == *home && host.relief.iter().any(|relief| relief.ends.is_none());
+    if decision.report.hosts.iter().any(relieved) {
+        return Reason::NotNeeded { host: home.clone() };
+    }
+    let hot = decision.report.hosts.iter().any(|host| !host.relief.is_empty());
+    if hot { Reason::NothingBetter {} } else { calm.clone() }
 }
 
 fn most_telling(round: &mut Round<'_>, ix: VmIx, open: &[HostIx]) -> Option<Reason> {
