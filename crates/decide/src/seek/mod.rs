@@ -11,22 +11,22 @@
 //! Method: one question for all goals that are on, in three parts: who may go where ([`question`]), what companions ask of each other
 //! ([`relations`]), what goals want ([`terms`]). What comes out is read back in physical units ([`measure`]).
 
+mod exchange;
 pub(crate) mod measure;
 pub(crate) mod question;
 pub(crate) mod relations;
 pub(crate) mod terms;
 
-use ulm_model::{Expected, Gain, HostIx, Reason, Resource, Share, VmIx};
-use ulm_place::{Curve, Effort, Found, Package, PlaceMove, Points, cost, search};
+use ulm_model::{Expected, Gain, HostIx, Reason, Share, VmIx};
+use ulm_place::{Effort, Found, Package, PlaceMove, search};
 use ulm_policy::{Goal, GoalKind};
-use ulm_rules::HostSet;
 
-use crate::hot::Stuck;
 use crate::report::GoalReport;
 use crate::round::Round;
 use crate::way::Wanted;
 use crate::worth::Bargain;
-use question::{CPU, Question, USED};
+pub(crate) use exchange::exchange;
+use question::Question;
 
 /// Placements that are weighed in one round: some hundred milliseconds.
 const EVALUATIONS: u64 = 4_000_000;
@@ -49,17 +49,13 @@ pub(crate) struct Findings {
 /// Mends what is broken of the rules about companions and places, and keeps soft ones as far as that goes.
 pub(crate) fn mend(round: &mut Round<'_>, goal: &Goal) -> Findings {
     let rulebook = round.rulebook;
-    if !rulebook.rules.iter().any(relations::costs) {
+    if !rulebook.rules.iter().any(relations::costs) || !relations::any_broken(&round.scene.state) {
         return Findings::default();
     }
     let mut question = ask(round, &[goal]);
     relations::add(&mut question, &round.scene.state, Some(goal.weight));
     question.price_moves(question::move_price(round.policy, u64::from(goal.weight)));
     let home = question.home();
-    let now = cost(&question.problem, &home);
-    if now.total() == 0 {
-        return Findings::default();
-    }
     let found = search(&question.problem, &effort(round));
     let members = relations::members(&round.scene.state);
     let reason = |one: &PlaceMove| {
@@ -87,92 +83,6 @@ pub(crate) fn mend(round: &mut Round<'_>, goal: &Goal) -> Findings {
         }
     }
     findings
-}
-
-/// What exchanges were found.
-#[derive(Default)]
-pub(crate) struct Exchange<'s> {
-    pub wanted: Vec<Wanted>,
-    /// The hosts that are relieved by them, each with what it will use.
-    pub relieved: Vec<(&'s Stuck, Share)>,
-}
-
-/// So many of the least used hosts are looked at for exchanges.
-const PARTNERS: usize = 32;
-
-/// Relieves hosts on which no single move helps by exchanges and by making room; a host that is not relieved by it is left as it is.
-pub(crate) fn exchange<'s>(round: &mut Round<'_>, stuck: &'s [Stuck]) -> Exchange<'s> {
-    const DEAR: Points = 1 << 34;
-    let near = partners(round, stuck);
-    let mut question = Question::among(round, &near, &|_| true);
-    relations::add(&mut question, &round.scene.state, None);
-    let home = question.home();
-    let at_home = [CPU, USED].map(|resource| measure::loads(&question, &home, resource));
-    for one in stuck {
-        let (number, whole) = whole_of(round, one);
-        let mut wholes = vec![0; question.problem.hosts.len()];
-        wholes[one.host.at()] = whole;
-        let floor = one.threshold.0;
-        question.problem.curves.push(Curve { resource: number, whole: wholes, floor, power: 1, weight: DEAR });
-        // It takes one VM for another as long as that is less.
-        let capacity = &mut question.problem.hosts[one.host.at()].capacity[number];
-        *capacity = at_home[usize::from(number == USED)][one.host.at()].max(*capacity);
-    }
-    question.price_moves(DEAR / 10_000);
-    let found = search(&question.problem, &effort(round));
-    let mut end = home.clone();
-    found.packages.iter().for_each(|package| apply(&mut end, &package.moves));
-    let in_the_end = [CPU, USED].map(|resource| measure::loads(&question, &end, resource));
-    let mut exchange = Exchange::default();
-    for (number, package) in found.packages.iter().enumerate() {
-        let touches = |one: &&Stuck| {
-            let leaves = |it: &PlaceMove| question.problem.vms[it.vm as usize].at == one.host.0;
-            package.moves.iter().any(leaves)
-        };
-        let after = |one: &Stuck| {
-            let (resource, whole) = whole_of(round, one);
-            measure::share(in_the_end[usize::from(resource == USED)][one.host.at()], whole)
-        };
-        let Some(first) = stuck.iter().find(touches) else { continue };
-        if stuck.iter().filter(touches).any(|one| after(one) > one.threshold) {
-            continue;
-        }
-        for one in stuck.iter().filter(touches) {
-            if !exchange.relieved.iter().any(|(known, _)| std::ptr::eq(*known, one)) {
-                exchange.relieved.push((one, after(one)));
-            }
-        }
-        let bargain = Bargain { question: &question, round, before: &home, after: &end, moves: &package.moves };
-        let of = |one: &PlaceMove| wanted(&bargain, one, number, first.because.clone(), Vec::new(), &[]);
-        exchange.wanted.extend(package.moves.iter().map(of));
-    }
-    exchange
-}
-
-/// The stuck hosts, and those that use least of what these have too much of.
-fn partners(round: &Round<'_>, stuck: &[Stuck]) -> HostSet {
-    let snapshot = &round.input.snapshot;
-    let mut open: Vec<(Share, HostIx)> = snapshot
-        .hosts_ix()
-        .filter(|(ix, _)| round.is_open(*ix) && stuck.iter().all(|one| one.host != *ix))
-        .map(|(ix, host)| {
-            let used = round.scene.uses[ix.at()];
-            let cpu = stuck.iter().any(|one| one.resource == Resource::Cpu);
-            (if cpu { used.cpu.share_of(host.cpu) } else { used.memory.share_of(host.memory) }, ix)
-        })
-        .collect();
-    open.sort();
-    let partners: Vec<HostIx> = open.into_iter().take(PARTNERS).map(|(_, ix)| ix).collect();
-    HostSet::of(snapshot.hosts.len(), |ix| partners.contains(&ix) || stuck.iter().any(|one| one.host == ix))
-}
-
-/// The resource that the host has too much of, and its whole.
-fn whole_of(round: &Round<'_>, one: &Stuck) -> (usize, i64) {
-    let host = round.input.snapshot.host(one.host);
-    match one.resource {
-        Resource::Cpu => (CPU, question::whole_number(host.cpu.0)),
-        Resource::Memory => (USED, question::whole_number(host.memory.0)),
-    }
 }
 
 /// Looks for a placement that is better by these goals together.

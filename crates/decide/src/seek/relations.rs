@@ -51,6 +51,32 @@ pub(super) fn costs(rule: &Rule) -> bool {
     matches!(rule.kind, Apart { .. } | Together { .. } | MaxVms { .. } | Pin | KeepOff)
 }
 
+/// Whether some rule that the goal `rules` looks at, be it soft, is not kept by the VMs as they are.
+pub(super) fn any_broken(state: &State<'_>) -> bool {
+    let snapshot = state.snapshot();
+    state.rulebook().rules.iter().zip(members(state)).filter(|(rule, _)| costs(rule)).any(|(rule, members)| {
+        let counts = |domains: &[u32]| {
+            let mut counts: BTreeMap<u32, u32> = BTreeMap::new();
+            members.iter().for_each(|vm| *counts.entry(domains[snapshot.vm(*vm).host.at()]).or_default() += 1);
+            counts
+        };
+        match &rule.kind {
+            RuleKind::Apart { level, at_most } => counts(&domains(snapshot, level)).values().any(|vms| vms > at_most),
+            RuleKind::Together { level } => counts(&domains(snapshot, level)).len() > 1,
+            RuleKind::MaxVms { at_most } => {
+                let own: Vec<u32> = (0..snapshot.hosts.len() as u32).collect();
+                let full =
+                    |(host, vms): (u32, u32)| vms > *at_most && selects_host(&rule.hosts, snapshot.host(HostIx(host)));
+                counts(&own).into_iter().any(full)
+            }
+            _ => {
+                let welcome: Vec<bool> = snapshot.hosts.iter().map(|host| lets_be_on(rule, host)).collect();
+                members.iter().any(|vm| !welcome[snapshot.vm(*vm).host.at()])
+            }
+        }
+    })
+}
+
 /// The first rule that is not kept where the VM is, and what is wrong, in words.
 pub(crate) fn broken(state: &State<'_>, members: &[Vec<VmIx>], ix: VmIx) -> Option<(String, String)> {
     let snapshot = state.snapshot();
