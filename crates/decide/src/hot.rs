@@ -8,8 +8,9 @@ use ulm_rules::Initiative;
 use crate::figures::HostFigures;
 use crate::report::{Answer, HostReport, Relief, Report, VmReport};
 use crate::round::Round;
-use crate::way::Wanted;
-use crate::{gates, seek, worth};
+use crate::seek::exchange::{Stuck, exchange};
+use crate::wanted::Wanted;
+use crate::{gates, worth};
 
 /// So many VMs of one host are listed in a report. More would not help a person; the rest is counted.
 const LISTED_VMS: usize = 64;
@@ -23,17 +24,6 @@ pub(crate) struct Hot {
     excess: u64,
     /// Where it stands in the report.
     place: usize,
-}
-
-/// A hot host of which no VM fits elsewhere by itself.
-pub(crate) struct Stuck {
-    pub host: HostIx,
-    pub resource: Resource,
-    pub threshold: Share,
-    /// Why it counts as overworked.
-    pub because: Reason,
-    /// Where it stands in the report: host and relief.
-    at: (usize, usize),
 }
 
 impl Round<'_> {
@@ -182,12 +172,12 @@ impl Round<'_> {
         if stuck.is_empty() {
             return Vec::new();
         }
-        let exchange = seek::exchange(self, &stuck);
-        for (stuck, after) in exchange.relieved {
+        let found = exchange(self, &stuck);
+        for (stuck, after) in found.relieved {
             let relief = &mut report.hosts[stuck.at.0].relief[stuck.at.1];
             (relief.after, relief.ends) = (after, None);
         }
-        exchange.wanted
+        found.wanted
     }
 
     /// A move of the founding policy. It relieves at once, and pays back as soon as it has freed as much CPU as it takes.

@@ -24,6 +24,7 @@
 
 mod by_hand;
 mod capacity;
+mod decision;
 mod draft;
 mod explain;
 mod figures;
@@ -34,13 +35,15 @@ mod input;
 mod report;
 mod round;
 mod seek;
+mod wanted;
 mod way;
 mod worth;
 
 pub use by_hand::migrate_by_hand;
 pub use capacity::{BestHost, Capacity, LargestVm, Rooms, Wish, best_host, capacity};
+pub use decision::decide;
 pub use explain::{Standing, Stillness, standing, still, stillness, why_not, why_not_anywhere};
 pub use input::{Input, Past, VmPast};
 pub use report::{Answer, Decision, Gate, GateReport, GoalReport, HostReport, Relief, Report, SetAside, VmReport};
-pub use round::decide;
-pub use way::{Wanted, Way, way};
+pub use wanted::Wanted;
+pub use way::{Way, way};

@@ -7,9 +7,10 @@ use ulm_model::{Action, HostIx, Reason, Vm, VmId, VmIx};
 use ulm_policy::Policy;
 use ulm_rules::{Blocker, Initiative};
 
+use crate::decision::decide;
 use crate::goals::Goals;
 use crate::report::{Decision, HostReport};
-use crate::round::{Round, decide};
+use crate::round::Round;
 use crate::{Input, gates};
 
 /// VMs that one kind of reason keeps where they are.

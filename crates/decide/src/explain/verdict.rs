@@ -21,7 +21,7 @@ pub(super) struct Verdict<'p> {
 
 impl<'p> Verdict<'p> {
     pub fn new(round: &mut Round<'_>, goals: &Goals<'p>) -> Self {
-        let (question, _) = seek::of_goals(round, &goals.others, goals.rules);
+        let (question, _) = seek::ask::of_goals(round, &goals.others, goals.rules);
         let now = cost(&question.problem, &question.home()).total();
         Verdict { question, goals: goals.others.clone(), now }
     }
@@ -36,7 +36,7 @@ impl<'p> Verdict<'p> {
         after[number as usize] = to.0;
         let then = cost(&self.question.problem, &after).total();
         let found = Found { before: self.now, after: then, ..Found::default() };
-        let (gain, needed) = (seek::gained(&found), round.policy.worth.gain);
+        let (gain, needed) = (seek::answer::gained(&found), round.policy.worth.gain);
         if gain == Share::ZERO {
             return Some(Reason::NothingGained {});
         }

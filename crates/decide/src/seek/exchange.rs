@@ -6,16 +6,28 @@
 //! Method: one question for all stuck hosts, in which what they have above their thresholds is very dear. A stuck host may take one VM
 //! for another as long as it has less in the end.
 
-use ulm_model::{HostIx, Resource, Share};
+use ulm_model::{HostIx, Reason, Resource, Share};
 use ulm_place::{Curve, PlaceMove, Points, search};
 use ulm_rules::HostSet;
 
+use super::answer::{apply, wanted};
+use super::ask::effort;
 use super::question::{self, CPU, Question, USED};
-use super::{apply, effort, measure, relations, wanted};
-use crate::hot::Stuck;
+use super::{measure, relations};
 use crate::round::Round;
-use crate::way::Wanted;
+use crate::wanted::Wanted;
 use crate::worth::Bargain;
+
+/// A hot host of which no VM fits elsewhere by itself.
+pub(crate) struct Stuck {
+    pub host: HostIx,
+    pub resource: Resource,
+    pub threshold: Share,
+    /// Why it counts as overworked.
+    pub because: Reason,
+    /// Where it stands in the report: host and relief.
+    pub at: (usize, usize),
+}
 
 /// What exchanges were found.
 #[derive(Default)]

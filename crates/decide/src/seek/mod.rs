@@ -9,27 +9,27 @@
 //! (D) a calm cluster stays as it is.
 //!
 //! Method: one question for all goals that are on, in three parts: who may go where ([`question`]), what companions ask of each other
-//! ([`relations`]), what goals want ([`terms`]). What comes out is read back in physical units ([`measure`]).
+//! ([`relations`]), what goals want ([`terms`]). What comes out is read back in physical units ([`measure`]). Hosts that no single move
+//! relieves have a question of their own ([`exchange`]).
 
-mod exchange;
+pub(crate) mod answer;
+pub(crate) mod ask;
+pub(crate) mod exchange;
 pub(crate) mod measure;
 pub(crate) mod question;
 pub(crate) mod relations;
 pub(crate) mod terms;
 
-use ulm_model::{Expected, Gain, HostIx, Reason, Share, VmIx};
-use ulm_place::{Effort, Found, Package, PlaceMove, search};
+use ulm_model::{Gain, Reason};
+use ulm_place::{Package, PlaceMove, search};
 use ulm_policy::{Goal, GoalKind};
 
 use crate::report::GoalReport;
 use crate::round::Round;
-use crate::way::Wanted;
+use crate::wanted::Wanted;
 use crate::worth::Bargain;
-pub(crate) use exchange::exchange;
-use question::Question;
-
-/// Placements that are weighed in one round: some hundred milliseconds.
-const EVALUATIONS: u64 = 4_000_000;
+use answer::{apply, gained, wanted};
+use ask::{ask, effort, of_goals};
 
 /// So many times the limit on moves at once are wanted in one round, and one package in any case. The rest is looked at again with
 /// newer facts.
@@ -135,56 +135,14 @@ pub(crate) fn improve(round: &mut Round<'_>, goals: &[&Goal], rules: Option<&Goa
     findings
 }
 
-/// The question that these goals put, with all that costs, and what of goals had to be set aside.
-pub(crate) fn of_goals(
-    round: &mut Round<'_>,
-    goals: &[&Goal],
-    rules: Option<&Goal>,
-) -> (Question, Vec<(String, Reason)>) {
-    let mut question = ask(round, goals);
-    let weight = rules.map(|goal| goal.weight);
-    relations::add(&mut question, &round.scene.state, weight);
-    let mut aside = Vec::new();
-    for goal in goals {
-        aside.extend(terms::add(&mut question, round, goal).into_iter().map(|reason| (goal.name.clone(), reason)));
-    }
-    let weights = goals.iter().map(|goal| u64::from(goal.weight)).sum();
-    question.price_moves(question::move_price(round.policy, weights));
-    (question, aside)
-}
-
-/// The question without what goals want. VMs that no goal is about stay.
-fn ask(round: &mut Round<'_>, goals: &[&Goal]) -> Question {
-    let snapshot = &round.input.snapshot;
-    let all = goals.is_empty() || goals.iter().any(|goal| goal.vms.is_empty());
-    let selected = |vm: VmIx| goals.iter().any(|goal| ulm_rules::select::selects_vm(&goal.vms, snapshot.vm(vm)));
-    Question::of(round, &|vm| all || selected(vm))
-}
-
 /// Whether somebody wants this outright, whatever it costs.
 fn is_asked_for(goal: &Goal) -> bool {
     matches!(goal.kind, GoalKind::Evacuate | GoalKind::MakeRoom(_))
 }
 
-fn effort(round: &Round<'_>) -> Effort {
-    Effort { evaluations: EVALUATIONS, moves: u32::try_from(round.input.snapshot.vms.len()).unwrap_or(u32::MAX) }
-}
-
-/// What is gained, as a part of what the present placement costs.
-pub(crate) fn gained(found: &Found) -> Share {
-    let gain = u64::try_from(found.before.saturating_sub(found.after)).unwrap_or(0);
-    if gain == 0 { Share::ZERO } else { Share::ratio(gain, u64::try_from(found.before).unwrap_or(0)) }
-}
-
 fn room_for(round: &Round<'_>, findings: &Findings, package: &Package) -> bool {
     let most = round.policy.limits.moves.saturating_mul(ROUNDS_OF_MOVES) as usize;
     findings.wanted.is_empty() || findings.wanted.len() + package.moves.len() <= most
-}
-
-fn apply(at: &mut [u32], moves: &[PlaceMove]) {
-    for one in moves {
-        at[one.vm as usize] = one.to;
-    }
 }
 
 /// The first gain speaks, with its goal.
@@ -199,25 +157,4 @@ fn because(goals: &[&Goal], gains: &[Gain]) -> Reason {
             Reason::ForGoal { goal, what: "the goals together cost less".into() }
         }
     }
-}
-
-fn wanted(
-    bargain: &Bargain<'_, '_>,
-    one: &PlaceMove,
-    package: usize,
-    because: Reason,
-    gains: Vec<Gain>,
-    goals: &[&Goal],
-) -> Wanted {
-    let (vm, taking) = bargain.taking(one);
-    let payback = bargain.payback(goals);
-    let expected = Expected {
-        duration: taking.duration,
-        downtime: taking.downtime,
-        bytes: taking.bytes,
-        gains,
-        payback,
-        lasts: payback.map(|_| bargain.lasts(goals)),
-    };
-    Wanted { vm, to: HostIx(one.to), because, expected: Some(expected), package: Some(package as u32) }
 }

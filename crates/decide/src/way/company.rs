@@ -6,26 +6,26 @@
 use std::collections::BTreeMap;
 
 use ulm_model::{Holds, HostIx, Rule, RuleKind, Snapshot, TaskRule, TaskRuleKind, VmIx};
+use ulm_rules::State;
 use ulm_rules::select::selects_host;
 
-use super::field::Ground;
 use crate::seek::relations::{domains, members};
 
 /// One rule for each limit and the domains that have it. `movers` are the task's VMs with where they are wanted.
-pub(super) fn rules(ground: &Ground<'_>, hosts: &[HostIx], movers: &[(VmIx, HostIx)]) -> Vec<TaskRule> {
-    let snapshot = &ground.input.snapshot;
+pub(super) fn rules(state: &State<'_>, hosts: &[HostIx], movers: &[(VmIx, HostIx)]) -> Vec<TaskRule> {
+    let snapshot = state.snapshot();
     let number: BTreeMap<VmIx, u32> = movers.iter().zip(0..).map(|((vm, _), number)| (*vm, number)).collect();
     let asks = |rule: &Rule| {
         let of_companions =
             matches!(rule.kind, RuleKind::Apart { .. } | RuleKind::MaxVms { .. } | RuleKind::Together { .. });
         of_companions && !rule.soft
     };
-    let rulebook = &ground.state.rulebook().rules;
+    let rulebook = &state.rulebook().rules;
     if !rulebook.iter().any(asks) {
         return Vec::new();
     }
     let mut rules = Vec::new();
-    for (rule, members) in rulebook.iter().zip(members(&ground.state)).filter(|(rule, _)| asks(rule)) {
+    for (rule, members) in rulebook.iter().zip(members(state)).filter(|(rule, _)| asks(rule)) {
         let (inside, outside): (Vec<VmIx>, Vec<VmIx>) = members.into_iter().partition(|vm| number.contains_key(vm));
         let inside: Vec<u32> = inside.iter().map(|vm| number[vm]).collect();
         match &rule.kind {

@@ -11,7 +11,8 @@ use ulm_model::{
 use ulm_policy::Policy;
 use ulm_rules::{HostSet, Initiative, State, memory_used};
 
-use super::{Wanted, company};
+use super::company;
+use crate::wanted::Wanted;
 use crate::{Input, figures, gates};
 
 /// So many hosts may lend their room. More would rarely help and always cost effort.
@@ -226,7 +227,11 @@ fn task_hosts(ground: &Ground<'_>, hosts: &[HostIx], movers: &[Mover]) -> Vec<Ta
 /// What pins and the like say, and what companions ask of each other.
 fn rules(ground: &Ground<'_>, hosts: &[HostIx], movers: &[Mover]) -> Vec<TaskRule> {
     let mut rules = only(hosts, movers);
-    rules.extend(company::rules(ground, hosts, &movers.iter().map(|mover| (mover.vm, mover.to)).collect::<Vec<_>>()));
+    rules.extend(company::rules(
+        &ground.state,
+        hosts,
+        &movers.iter().map(|mover| (mover.vm, mover.to)).collect::<Vec<_>>(),
+    ));
     rules
 }
 

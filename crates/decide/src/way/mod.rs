@@ -24,7 +24,7 @@ mod steps;
 mod why;
 
 use ulm_check::{Grounds, Sane, check};
-use ulm_model::{Answer, Expected, HostIx, Plan, Reason, Rulebook, Step, VmIx};
+use ulm_model::{Answer, Plan, Reason, Rulebook, Step, VmIx};
 use ulm_path::{Alone, Budget, ByBytes, path};
 use ulm_policy::Policy;
 use ulm_rules::{Initiative, State};
@@ -32,30 +32,9 @@ use ulm_rules::{Initiative, State};
 use crate::Input;
 use crate::draft::empty_plan;
 use crate::gates::unbelievable;
+use crate::wanted::Wanted;
 use field::{Field, Ground, Reach};
 use why::No;
-
-/// A VM that is wanted on another host.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Wanted {
-    /// Which VM.
-    pub vm: VmIx,
-    /// Where it is to be.
-    pub to: HostIx,
-    /// Why.
-    pub because: Reason,
-    /// What the move is expected to take and to bring, if that was forecast.
-    pub expected: Option<Expected>,
-    /// VMs of one package are wanted together or not at all; `None`: it is wanted by itself.
-    pub package: Option<u32>,
-}
-
-impl Wanted {
-    /// One that is wanted by itself, without a forecast.
-    pub fn new(vm: VmIx, to: HostIx, because: Reason) -> Self {
-        Wanted { vm, to, because, expected: None, package: None }
-    }
-}
 
 /// What came of it.
 #[derive(Clone, Debug, PartialEq)]

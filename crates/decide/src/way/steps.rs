@@ -3,9 +3,9 @@
 use ulm_model::{Expected, Reason, Route, RouteAction, Snapshot, Step, StepId};
 use ulm_place::Choice;
 
-use super::Wanted;
 use super::field::Field;
 use crate::draft::action;
+use crate::wanted::Wanted;
 
 /// A move of the route.
 struct Hop {

@@ -3,8 +3,8 @@
 use ulm_model::{Answer, Breach, Certificate, Reason, TaskRuleKind};
 use ulm_rules::Initiative;
 
-use super::Wanted;
 use super::field::{Field, Ground};
+use crate::wanted::Wanted;
 
 /// There is no way for all of those that were asked for.
 pub(super) struct No {
