@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use rusqlite::{OptionalExtension, TransactionBehavior, params};
+use rusqlite::{OptionalExtension, ToSql, TransactionBehavior};
 use ulm_model::Time;
 
 use super::History;
@@ -40,18 +40,21 @@ impl History {
         let path = writer.path.clone();
         let sql = |e| StoreError::sql(&path, e);
         let tx = writer.connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(sql)?;
-        tx.prepare_cached(
-            "INSERT OR REPLACE INTO report (at, until, summary, bytes, document) VALUES (?1, ?1, ?2, ?3, ?4)",
-        )
-        .and_then(|mut put| put.execute(params![at.0, summary, document.len() as i64, document]))
-        .map_err(sql)?;
-        // The one that was just kept stays in any case.
-        tx.prepare_cached(
-            "DELETE FROM report WHERE at < ?1 AND (until < ?2 OR at <= (SELECT at FROM \
-             (SELECT at, sum(bytes) OVER (ORDER BY at DESC) AS newer FROM report) WHERE newer > ?3 ORDER BY at DESC LIMIT 1))",
-        )
-        .and_then(|mut forget| forget.execute(params![at.0, (at - KEPT_FOR).0, i64::try_from(most).unwrap_or(i64::MAX)]))
-        .map_err(sql)?;
+        let run = |text: &str, values: &[&dyn ToSql]| {
+            tx.prepare_cached(text).and_then(|mut run| run.execute(values)).map_err(sql)
+        };
+        let bytes = document.len() as i64;
+        // Two steps: what is merely replaced would be left in the sum.
+        run("DELETE FROM report WHERE at = ?1", &[&at.0])?;
+        run(
+            "INSERT INTO report (at, until, summary, bytes, document) VALUES (?1, ?1, ?2, ?3, ?4)",
+            &[&at.0, &summary, &bytes, &document],
+        )?;
+        // The oldest goes while it is too old or all together are too much; the one that was just kept stays in any case.
+        let most = i64::try_from(most).unwrap_or(i64::MAX);
+        let forgets = "DELETE FROM report WHERE at = (SELECT min(at) FROM report) AND at < ?1 \
+                       AND (until < ?2 OR (SELECT bytes FROM report_total) > ?3)";
+        while run(forgets, &[&at.0, &(at - KEPT_FOR).0, &most])? > 0 {}
         tx.commit().map_err(sql)
     }
 
