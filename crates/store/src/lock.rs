@@ -4,6 +4,7 @@ use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
+use std::time::Duration;
 
 use crate::StoreError;
 
@@ -12,6 +13,10 @@ use crate::StoreError;
 pub(crate) struct FolderLock {
     _file: File,
 }
+
+/// A program that is just being started by the holder before us holds the lock until it has taken on its own shape: a moment.
+const PAUSE: Duration = Duration::from_millis(25);
+const PATIENCE: u32 = 40;
 
 /// Makes the folder when it is missing and takes it.
 pub(crate) fn take(folder: &Path) -> Result<FolderLock, StoreError> {
@@ -25,7 +30,17 @@ pub(crate) fn take(folder: &Path) -> Result<FolderLock, StoreError> {
         .mode(0o640)
         .open(&path)
         .map_err(|e| StoreError::io(&path, e))?;
-    match file.try_lock() {
+    let mut tries = PATIENCE;
+    let taken = loop {
+        match file.try_lock() {
+            Err(TryLockError::WouldBlock) if tries > 0 => {
+                tries -= 1;
+                std::thread::sleep(PAUSE);
+            }
+            taken => break taken,
+        }
+    };
+    match taken {
         Ok(()) => {}
         Err(TryLockError::WouldBlock) => {
             let mut text = String::new();
