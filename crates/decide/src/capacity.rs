@@ -99,7 +99,7 @@ pub fn capacity(input: &Input, policy: &Policy) -> Result<Capacity, Vec<Reason>>
     let (rulebook, _) = policy.rulebook_for(&input.snapshot);
     let mut round = Round::new(input, policy, &rulebook);
     let mut question = Question::of(&mut round, &|_| true);
-    crate::seek::relations::add(&mut question, &round.scene.state, None);
+    crate::seek::relations::add(&mut question, &input.snapshot, round.concerns(), None);
     question.price_moves(WORTH / 1000);
     let open = HostSet::of(input.snapshot.hosts.len(), |host| round.is_open(host));
     question.problem.sets.push(open.clone());

@@ -59,7 +59,7 @@ fn wanted(round: &mut Round<'_>, goals: &Goals<'_>, report: &mut Report) -> Vec<
     let mut wanted = Vec::new();
     // Rules are kept.
     if let Some(goal) = goals.rules {
-        wanted = seek::mend(round, goal).wanted;
+        wanted = seek::mend(round, goal);
         for one in &wanted {
             let demand = round.demand(one.vm).unwrap_or_default();
             round.scene.begin(one.vm, one.to, demand);
@@ -81,14 +81,15 @@ fn wanted(round: &mut Round<'_>, goals: &Goals<'_>, report: &mut Report) -> Vec<
         report.held_at(Gate::Limits, busy.iter().cloned().collect());
     }
     // Each one is relieved, the most overworked first, as far as the limits allow.
+    let mut stuck = Vec::new();
     for (hot, goal) in hot.iter().filter_map(|hot| Some((hot, goals.relieve?))) {
-        wanted.extend(round.relieve(goal, hot, report));
+        wanted.extend(round.relieve(goal, hot, report, &mut stuck));
     }
     // Where none of its VMs can go by itself, one may in exchange for another.
-    if !hot.is_empty() && busy.is_none() {
+    if busy.is_none() {
         let first = wanted.iter().filter_map(|one| one.package).max().map_or(0, |last| last + 1);
         let numbered = |one: Wanted| Wanted { package: one.package.map(|package| first + package), ..one };
-        wanted.extend(round.exchange(report).into_iter().map(numbered));
+        wanted.extend(round.exchange(&stuck, report).into_iter().map(numbered));
     }
     if !hot.is_empty() || !wanted.is_empty() {
         report.summary = summary(&wanted, report);

@@ -100,8 +100,8 @@ impl Round<'_> {
         Some(Hot { host: ix, resources, excess, place: 0 })
     }
 
-    /// Chooses moves for one overworked host, and reports what came of it.
-    pub fn relieve(&mut self, goal: &Goal, hot: &Hot, report: &mut Report) -> Vec<Wanted> {
+    /// Chooses moves for one overworked host, and reports what came of it. Where no VM fits elsewhere it is added to the stuck ones.
+    pub fn relieve(&mut self, goal: &Goal, hot: &Hot, report: &mut Report, stuck: &mut Vec<Stuck>) -> Vec<Wanted> {
         let because = report.hosts[hot.place].findings[0].clone();
         let mut wanted = Vec::new();
         for (resource, threshold) in &hot.resources {
@@ -128,6 +128,9 @@ impl Round<'_> {
                 ends.clone_from(&found.stopped);
                 if ends.is_none() && found.choices.is_empty() {
                     ends = Some(self.stuck(hot.host, all));
+                    let at = (hot.place, report.hosts[hot.place].relief.len());
+                    let (resource, threshold, because) = (*resource, *threshold, because.clone());
+                    stuck.push(Stuck { host: hot.host, resource, threshold, because, at });
                 }
             }
             let (snapshot, place) = (&self.input.snapshot, &mut report.hosts[hot.place]);
@@ -153,26 +156,11 @@ impl Round<'_> {
     }
 
     /// Relieves hosts of which no VM fits elsewhere as things are: one may if another comes in return. Takes back what was said of them.
-    pub fn exchange(&mut self, report: &mut Report) -> Vec<Wanted> {
-        let mut stuck = Vec::new();
-        for (place, host) in report.hosts.iter().enumerate() {
-            for (number, relief) in host.relief.iter().enumerate() {
-                let threshold = match relief.resource {
-                    Resource::Cpu => self.policy.hotspot.cpu,
-                    Resource::Memory => self.policy.hotspot.memory,
-                };
-                if let (Some(Reason::Stuck { .. }), Some(ix)) =
-                    (&relief.ends, self.input.snapshot.find_host(&host.host))
-                {
-                    let because = host.findings[0].clone();
-                    stuck.push(Stuck { host: ix, resource: relief.resource, threshold, because, at: (place, number) });
-                }
-            }
-        }
+    pub fn exchange(&mut self, stuck: &[Stuck], report: &mut Report) -> Vec<Wanted> {
         if stuck.is_empty() {
             return Vec::new();
         }
-        let found = exchange(self, &stuck);
+        let found = exchange(self, stuck);
         for (stuck, after) in found.relieved {
             let relief = &mut report.hosts[stuck.at.0].relief[stuck.at.1];
             (relief.after, relief.ends) = (after, None);

@@ -1,10 +1,13 @@
 //! What a round works on: the facts, and what they say of hosts and VMs just now.
 
+use std::cell::OnceCell;
+
 use ulm_model::{HostIx, MilliCpu, Reason, Rulebook, VmIx};
 use ulm_place::{Ceiling, Scene, Use};
 use ulm_policy::Policy;
 use ulm_rules::{HostSet, Initiative, State};
 
+use crate::concerns::{Concern, concerns};
 use crate::figures::{self, HostFigures};
 use crate::{Input, gates};
 
@@ -12,12 +15,12 @@ use crate::{Input, gates};
 pub(crate) struct Round<'i> {
     pub input: &'i Input,
     pub policy: &'i Policy,
-    pub rulebook: &'i Rulebook,
     pub scene: Scene<'i>,
     pub figures: Vec<Option<HostFigures>>,
     pub residents: Vec<Vec<VmIx>>,
     /// Moves that no safe way was found for in this round: they are not wanted again.
     pub no_way: Vec<(VmIx, HostIx)>,
+    concerns: OnceCell<Vec<Concern<'i>>>,
 }
 
 impl<'i> Round<'i> {
@@ -41,7 +44,13 @@ impl<'i> Round<'i> {
             let demand = figures::of_vm(vm, policy, input.now).unwrap_or_else(|_| figures::at_most(vm));
             scene.expect(flight.from, flight.to, demand);
         }
-        Round { input, policy, rulebook, scene, figures, residents: snapshot.by_host(), no_way: Vec::new() }
+        let (residents, no_way, concerns) = (snapshot.by_host(), Vec::new(), OnceCell::new());
+        Round { input, policy, scene, figures, residents, no_way, concerns }
+    }
+
+    /// The rules about places and companions.
+    pub fn concerns(&self) -> &[Concern<'i>] {
+        self.concerns.get_or_init(|| concerns(&self.scene.state))
     }
 
     /// The limit on moves at once in all, if it is reached.

@@ -85,8 +85,13 @@ pub(crate) struct Bargain<'q, 'i> {
 }
 
 impl Bargain<'_, '_> {
+    /// When the moves pay back, and for how long.
+    pub fn terms(&self, goals: &[&Goal]) -> Terms {
+        Terms { payback: self.payback(goals), lasts: self.lasts(goals) }
+    }
+
     /// After how long the moves have brought more than they have cost; `None`: no goal has a rate of gain.
-    pub fn payback(&self, goals: &[&Goal]) -> Option<Duration> {
+    fn payback(&self, goals: &[&Goal]) -> Option<Duration> {
         let speeds = goals.iter().filter_map(|goal| match &goal.kind {
             GoalKind::Even(spread) | GoalKind::Headroom(spread) => Some(self.relaxing(goal, spread)),
             GoalKind::Defragment(defragment) => Some(self.saving(goal, defragment)),
@@ -151,7 +156,7 @@ impl Bargain<'_, '_> {
 
     /// How long the gain lasts by the forecasts: until a target would be above its ceiling, or, for what is spread, until a VM that is
     /// moved asks for less than half of what it asks for now. As the policy says where nothing is forecast.
-    pub fn lasts(&self, goals: &[&Goal]) -> Duration {
+    fn lasts(&self, goals: &[&Goal]) -> Duration {
         let foreseen =
             self.moves.iter().all(|one| self.round.input.outlook(self.question.vms[one.vm as usize]).is_some());
         if !foreseen {
@@ -186,12 +191,22 @@ impl Bargain<'_, '_> {
             host.base[CPU].saturating_add(load) <= host.capacity[CPU]
         })
     }
+}
 
+/// When some moves pay back, and for how long.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Terms {
+    /// After how long they have brought more than they have cost; `None`: no goal has a rate of gain.
+    pub payback: Option<Duration>,
+    /// How long what they bring lasts.
+    pub lasts: Duration,
+}
+
+impl Terms {
     /// Why the moves are not worth it, if so.
-    pub fn refused(&self, goals: &[&Goal]) -> Option<Reason> {
-        let payback = self.payback(goals)?;
-        let lasts = u64::try_from(self.lasts(goals).as_millis()).unwrap_or(u64::MAX);
-        let within = u128::from(lasts) * u128::from(self.round.policy.worth.payback.0) / 10_000;
+    pub fn refused(&self, policy: &Policy) -> Option<Reason> {
+        let payback = self.payback?;
+        let within = self.lasts.as_millis() * u128::from(policy.worth.payback.0) / 10_000;
         let within = Duration::from_millis(u64::try_from(within).unwrap_or(u64::MAX));
         (payback > within).then_some(Reason::PaysBackLate { payback, within })
     }

@@ -166,13 +166,7 @@ fn rules_that_are_broken_are_mended() {
     cluster.vm("a", "db2", 300, 8);
     cluster.vm("b", "licensed", 300, 8);
     cluster.rule("name = \"apart\"\nkind = \"keep_off\"\nvm = \"licensed\"\nhost = \"b\"\n");
-    cluster.policy.rules.push(Rule {
-        name: "databases apart".into(),
-        kind: RuleKind::Apart { level: Level::Host, at_most: 1 },
-        soft: false,
-        vms: VmSelector { name: vec!["db*".into()], tag: vec![] },
-        hosts: HostSelector::default(),
-    });
+    cluster.rule("name = \"databases apart\"\nkind = \"apart\"\nvm = \"db*\"\n");
     let decision = cluster.decide();
     let mut moved = moves(&decision);
     moved.sort();
@@ -186,14 +180,7 @@ fn a_soft_rule_is_kept_where_it_can_be_and_is_no_obstacle() {
     let mut cluster = Cluster::of(&["a", "b"]);
     cluster.vm("a", "web1", 300, 8);
     cluster.vm("a", "web2", 300, 8);
-    let apart = |soft| Rule {
-        name: "webs apart".into(),
-        kind: RuleKind::Apart { level: Level::Host, at_most: 1 },
-        soft,
-        vms: VmSelector { name: vec!["web*".into()], tag: vec![] },
-        hosts: HostSelector::default(),
-    };
-    cluster.policy.rules.push(apart(true));
+    cluster.rule("name = \"webs apart\"\nkind = \"apart\"\nsoft = true\nvm = \"web*\"\n");
     assert_eq!(cluster.moves().len(), 1);
     // Where the other host is closed, nothing is said to be broken and nothing moves.
     cluster.host_mut("b").state = HostState::Maintenance;
@@ -207,13 +194,7 @@ fn no_rule_is_broken_for_a_goal() {
     cluster.vm("a", "other", 2000, 8);
     cluster.vm("b", "db2", 500, 8);
     goal(&mut cluster, even(20));
-    cluster.policy.rules.push(Rule {
-        name: "databases apart".into(),
-        kind: RuleKind::Apart { level: Level::Host, at_most: 1 },
-        soft: false,
-        vms: VmSelector { name: vec!["db*".into()], tag: vec![] },
-        hosts: HostSelector::default(),
-    });
+    cluster.rule("name = \"databases apart\"\nkind = \"apart\"\nvm = \"db*\"\n");
     assert_eq!(cluster.moves(), ["other: a -> b"]);
 }
 

@@ -17,6 +17,8 @@ use ulm_policy::Policy;
 use crate::by_hand::{busy, found};
 use crate::goals::Goals;
 use crate::round::Round;
+use crate::seek::ask;
+use crate::seek::question::Question;
 use crate::{Input, gates};
 use verdict::Verdict;
 
@@ -28,8 +30,10 @@ pub fn why_not(input: &Input, policy: &Policy, vm: VmId, to: &HostName) -> Vec<R
     };
     let (rulebook, _) = policy.rulebook_for(&input.snapshot);
     let mut round = Round::new(input, policy, &rulebook);
-    let verdict = Verdict::new(&mut round, &Goals::at(policy, input.now));
-    one(&round, &verdict, ix, to)
+    let goals = Goals::at(policy, input.now);
+    let question = question(&mut round, &goals);
+    let verdict = question.as_ref().map(|question| Verdict::new(question, &goals.others));
+    one(&round, verdict.as_ref(), ix, to)
 }
 
 /// The same for every host, in the snapshot's order; or why nothing can be said of the VM.
@@ -41,12 +45,24 @@ pub fn why_not_anywhere(input: &Input, policy: &Policy, vm: VmId) -> Result<Vec<
     let ix = input.snapshot.find_vm(vm).ok_or_else(|| vec![Reason::NoSuchVm { vm }])?;
     let (rulebook, _) = policy.rulebook_for(&input.snapshot);
     let mut round = Round::new(input, policy, &rulebook);
-    let verdict = Verdict::new(&mut round, &Goals::at(policy, input.now));
+    let goals = Goals::at(policy, input.now);
+    let question = question(&mut round, &goals);
+    let verdict = question.as_ref().map(|question| Verdict::new(question, &goals.others));
     let hosts = input.snapshot.hosts_ix();
-    Ok(hosts.map(|(to, host)| (host.name.clone(), one(&round, &verdict, ix, to))).collect())
+    Ok(hosts.map(|(to, host)| (host.name.clone(), one(&round, verdict.as_ref(), ix, to))).collect())
 }
 
-fn one(round: &Round<'_>, verdict: &Verdict<'_>, ix: ulm_model::VmIx, to: ulm_model::HostIx) -> Vec<Reason> {
+/// What the goals that make a placement better ask, if any is on.
+fn question(round: &mut Round<'_>, goals: &Goals<'_>) -> Option<Question> {
+    (!goals.others.is_empty()).then(|| ask::of_goals(round, &goals.others, goals.rules).0)
+}
+
+fn one(
+    round: &Round<'_>,
+    verdict: Option<&Verdict<'_, '_>>,
+    ix: ulm_model::VmIx,
+    to: ulm_model::HostIx,
+) -> Vec<Reason> {
     let (input, policy) = (round.input, round.policy);
     let (vm, host) = (input.snapshot.vm(ix), input.snapshot.host(to));
     let mut reasons = Vec::new();
@@ -59,7 +75,7 @@ fn one(round: &Round<'_>, verdict: &Verdict<'_>, ix: ulm_model::VmIx, to: ulm_mo
     reasons.extend(round.all_busy());
     if vm.host != to {
         reasons.extend(round.scene.state.unwished(ix, to));
-        reasons.extend(verdict.of(round, ix, to));
+        reasons.extend(verdict.and_then(|verdict| verdict.of(round, ix, to)));
     }
     reasons
 }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use ulm_model::{Gain, HostIx, Reason, Share, VmId, VmIx};
-use ulm_place::{Found, PlaceMove, Points, cost};
+use ulm_place::{PlaceMove, Placement};
 use ulm_policy::{Goal, Policy};
 
 use crate::goals::Goals;
@@ -12,40 +12,41 @@ use crate::seek::{self, measure};
 use crate::worth::Bargain;
 use crate::{Input, gates};
 
-/// The goals that are on as a question, and what the present placement costs by them.
-pub(super) struct Verdict<'p> {
-    question: Question,
-    goals: Vec<&'p Goal>,
-    now: Points,
+/// What the goals that are on cost, move by move.
+pub(super) struct Verdict<'q, 'p> {
+    question: &'q Question,
+    placement: Placement<'q>,
+    goals: &'q [&'p Goal],
 }
 
-impl<'p> Verdict<'p> {
-    pub fn new(round: &mut Round<'_>, goals: &Goals<'p>) -> Self {
-        let (question, _) = seek::ask::of_goals(round, &goals.others, goals.rules);
-        let now = cost(&question.problem, &question.home()).total();
-        Verdict { question, goals: goals.others.clone(), now }
+impl<'q, 'p> Verdict<'q, 'p> {
+    /// The goals must be those that the question is of.
+    pub fn new(question: &'q Question, goals: &'q [&'p Goal]) -> Self {
+        Verdict { question, placement: Placement::new(&question.problem), goals }
     }
 
     /// What there is against the move, if anything: nothing is gained, or too little, or too late.
     pub fn of(&self, round: &Round<'_>, vm: VmIx, to: HostIx) -> Option<Reason> {
-        if self.goals.is_empty() {
-            return None;
-        }
         let number = self.question.number[vm.at()]?;
-        let (home, mut after) = (self.question.home(), self.question.home());
-        after[number as usize] = to.0;
-        let then = cost(&self.question.problem, &after).total();
-        let found = Found { before: self.now, after: then, ..Found::default() };
-        let (gain, needed) = (seek::answer::gained(&found), round.policy.worth.gain);
-        if gain == Share::ZERO {
+        let gain = u64::try_from(-self.placement.price_of_shift(number, to.0)).unwrap_or(0);
+        if gain == 0 {
             return Some(Reason::NothingGained {});
         }
+        let (now, needed) = (u64::try_from(self.placement.total()).unwrap_or(u64::MAX), round.policy.worth.gain);
+        let gain = Share::ratio(gain, now);
         if gain < needed {
             return Some(Reason::GainTooSmall { gain, needed });
         }
+        let (home, after) = (self.question.home(), self.placed(number, to));
         let moves = [PlaceMove { vm: number, to: to.0 }];
-        let bargain = Bargain { question: &self.question, round, before: &home, after: &after, moves: &moves };
-        bargain.refused(&self.goals)
+        let bargain = Bargain { question: self.question, round, before: &home, after: &after, moves: &moves };
+        bargain.terms(self.goals).refused(round.policy)
+    }
+
+    fn placed(&self, vm: u32, host: HostIx) -> Vec<u32> {
+        let mut after = self.question.home();
+        after[vm as usize] = host.0;
+        after
     }
 }
 
@@ -79,9 +80,7 @@ pub fn standing(input: &Input, policy: &Policy, vm: VmId) -> Result<Standing, Ve
     let mut held: Vec<Reason> = round.demand(ix).err().into_iter().collect();
     held.extend(gates::vm_rests(input, policy, vm));
     held.extend(round.scene.state.vm_stays(ix, ulm_rules::Initiative::Automatic));
-    let members = seek::relations::members(&round.scene.state);
-    let broken = seek::relations::broken(&round.scene.state, &members, ix);
-    let broken = broken.map(|(rule, what)| Reason::RuleBroken { rule, what });
+    let broken = crate::concerns::broken(&input.snapshot, round.concerns(), ix);
     let goals = Goals::at(policy, input.now);
     let best = best(&mut round, &goals, ix);
     Ok(Standing {
@@ -102,20 +101,14 @@ fn best(
     if goals.others.is_empty() {
         return None;
     }
-    let verdict = Verdict::new(round, goals);
-    let number = verdict.question.number[vm.at()]?;
+    let (question, _) = seek::ask::of_goals(round, &goals.others, goals.rules);
+    let verdict = Verdict::new(&question, &goals.others);
+    let number = question.number[vm.at()]?;
     let reach = round.reach(vm);
     let profile = round.scene.state.profile(vm, ulm_rules::Initiative::Automatic);
     let open = reach.iter().filter(|host| round.is_open(*host) && round.scene.state.blocker(&profile, *host).is_none());
-    let home = verdict.question.home();
-    let placed = |host: HostIx| {
-        let mut after = home.clone();
-        after[number as usize] = host.0;
-        after
-    };
-    let best = open.min_by_key(|host| (cost(&verdict.question.problem, &placed(*host)).total(), *host))?;
-    let after = placed(best);
-    let gains = |goal: &&Goal| measure::gains(&verdict.question, round, goal, &home, &after);
-    let gains = verdict.goals.iter().flat_map(gains).collect();
+    let best = open.min_by_key(|host| (verdict.placement.price_of_shift(number, host.0), *host))?;
+    let (home, after) = (question.home(), verdict.placed(number, best));
+    let gains = goals.others.iter().flat_map(|goal| measure::gains(&question, round, goal, &home, &after)).collect();
     Some((round.input.snapshot.host(best).name.clone(), gains, verdict.of(round, vm, best)))
 }

@@ -2,10 +2,9 @@
 
 use ulm_model::{Expected, Gain, HostIx, Reason, Share};
 use ulm_place::{Found, PlaceMove};
-use ulm_policy::Goal;
 
 use crate::wanted::Wanted;
-use crate::worth::Bargain;
+use crate::worth::{Bargain, Terms};
 
 /// What is gained, as a part of what the present placement costs.
 pub(crate) fn gained(found: &Found) -> Share {
@@ -20,24 +19,26 @@ pub(super) fn apply(at: &mut [u32], moves: &[PlaceMove]) {
     }
 }
 
-/// One move of a package as somebody who is wanted elsewhere.
+/// The moves of a package as VMs that are wanted elsewhere, together or not at all.
 pub(super) fn wanted(
     bargain: &Bargain<'_, '_>,
-    one: &PlaceMove,
     package: usize,
-    because: Reason,
-    gains: Vec<Gain>,
-    goals: &[&Goal],
-) -> Wanted {
-    let (vm, taking) = bargain.taking(one);
-    let payback = bargain.payback(goals);
-    let expected = Expected {
-        duration: taking.duration,
-        downtime: taking.downtime,
-        bytes: taking.bytes,
-        gains,
-        payback,
-        lasts: payback.map(|_| bargain.lasts(goals)),
+    because: &dyn Fn(&PlaceMove) -> Reason,
+    gains: &[Gain],
+    terms: &Terms,
+) -> Vec<Wanted> {
+    let of = |one: &PlaceMove| {
+        let (vm, taking) = bargain.taking(one);
+        let expected = Expected {
+            duration: taking.duration,
+            downtime: taking.downtime,
+            bytes: taking.bytes,
+            gains: gains.to_vec(),
+            payback: terms.payback,
+            lasts: terms.payback.map(|_| terms.lasts),
+        };
+        let (because, package) = (because(one), Some(package as u32));
+        Wanted { vm, to: HostIx(one.to), because, expected: Some(expected), package }
     };
-    Wanted { vm, to: HostIx(one.to), because, expected: Some(expected), package: Some(package as u32) }
+    bargain.moves.iter().map(of).collect()
 }

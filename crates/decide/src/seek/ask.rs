@@ -18,8 +18,7 @@ pub(crate) fn of_goals(
     rules: Option<&Goal>,
 ) -> (Question, Vec<(String, Reason)>) {
     let mut question = ask(round, goals);
-    let weight = rules.map(|goal| goal.weight);
-    relations::add(&mut question, &round.scene.state, weight);
+    relations::add(&mut question, &round.input.snapshot, round.concerns(), rules.map(|goal| goal.weight));
     let mut aside = Vec::new();
     for goal in goals {
         aside.extend(terms::add(&mut question, round, goal).into_iter().map(|reason| (goal.name.clone(), reason)));

@@ -16,7 +16,7 @@ use super::question::{self, CPU, Question, USED};
 use super::{measure, relations};
 use crate::round::Round;
 use crate::wanted::Wanted;
-use crate::worth::Bargain;
+use crate::worth::{Bargain, Terms};
 
 /// A hot host of which no VM fits elsewhere by itself.
 pub(crate) struct Stuck {
@@ -45,7 +45,7 @@ pub(crate) fn exchange<'s>(round: &mut Round<'_>, stuck: &'s [Stuck]) -> Exchang
     const DEAR: Points = 1 << 34;
     let near = partners(round, stuck);
     let mut question = Question::among(round, &near, &|_| true);
-    relations::add(&mut question, &round.scene.state, None);
+    relations::add(&mut question, &round.input.snapshot, round.concerns(), None);
     let home = question.home();
     let at_home = [CPU, USED].map(|resource| measure::loads(&question, &home, resource));
     for one in stuck {
@@ -83,8 +83,7 @@ pub(crate) fn exchange<'s>(round: &mut Round<'_>, stuck: &'s [Stuck]) -> Exchang
             }
         }
         let bargain = Bargain { question: &question, round, before: &home, after: &end, moves: &package.moves };
-        let of = |one: &PlaceMove| wanted(&bargain, one, number, first.because.clone(), Vec::new(), &[]);
-        exchange.wanted.extend(package.moves.iter().map(of));
+        exchange.wanted.extend(wanted(&bargain, number, &|_| first.because.clone(), &[], &Terms::default()));
     }
     exchange
 }

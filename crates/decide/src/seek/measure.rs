@@ -7,7 +7,8 @@ use ulm_policy::{Goal, GoalKind, PlacementExpression, Spread};
 use ulm_rules::select::selects_host;
 
 use super::question::{CPU, DISK, HELD, NETWORK, PROMISED, Question, USED, VCPUS, WISHED};
-use super::{relations, terms};
+use super::terms;
+use crate::concerns::domains;
 use crate::round::Round;
 
 /// What the goal shows for one placement and for another one, as far as it changes.
@@ -41,7 +42,7 @@ pub(crate) fn gains(q: &Question, round: &Round<'_>, goal: &Goal, before: &[u32]
             vec![both(format!("places for a VM of {} vCPUs and {}", shape.vcpus, shape.memory), &rooms)]
         }
         GoalKind::Colocate { label: key, level } => {
-            let domains = relations::domains(snapshot, level);
+            let domains = domains(snapshot, level, &|_| true);
             let spread = |at: &[u32]| {
                 let mut groups: BTreeMap<&str, BTreeSet<u32>> = BTreeMap::new();
                 for (vm, host) in q.vms.iter().zip(at) {

@@ -24,10 +24,11 @@ use ulm_model::{Gain, Reason};
 use ulm_place::{Package, PlaceMove, search};
 use ulm_policy::{Goal, GoalKind};
 
+use crate::concerns;
 use crate::report::GoalReport;
 use crate::round::Round;
 use crate::wanted::Wanted;
-use crate::worth::Bargain;
+use crate::worth::{Bargain, Terms};
 use answer::{apply, gained, wanted};
 use ask::{ask, effort, of_goals};
 
@@ -47,42 +48,30 @@ pub(crate) struct Findings {
 }
 
 /// Mends what is broken of the rules about companions and places, and keeps soft ones as far as that goes.
-pub(crate) fn mend(round: &mut Round<'_>, goal: &Goal) -> Findings {
-    let rulebook = round.rulebook;
-    if !rulebook.rules.iter().any(relations::costs) || !relations::any_broken(&round.scene.state) {
-        return Findings::default();
+pub(crate) fn mend(round: &mut Round<'_>, goal: &Goal) -> Vec<Wanted> {
+    let snapshot = &round.input.snapshot;
+    if !round.concerns().iter().any(|concern| concern.is_broken(snapshot)) {
+        return Vec::new();
     }
     let mut question = ask(round, &[goal]);
-    relations::add(&mut question, &round.scene.state, Some(goal.weight));
+    relations::add(&mut question, snapshot, round.concerns(), Some(goal.weight));
     question.price_moves(question::move_price(round.policy, u64::from(goal.weight)));
-    let home = question.home();
     let found = search(&question.problem, &effort(round));
-    let members = relations::members(&round.scene.state);
-    let reason = |one: &PlaceMove| {
-        let vm = question.vms[one.vm as usize];
-        let (rule, what) = relations::broken(&round.scene.state, &members, vm)?;
-        Some(Reason::RuleBroken { rule, what })
-    };
-    let mut findings = Findings::default();
-    let mut at = home;
+    let reason = |one: &PlaceMove| concerns::broken(snapshot, round.concerns(), question.vms[one.vm as usize]);
+    let (mut all, mut at) = (Vec::new(), question.home());
     for (number, package) in found.packages.iter().enumerate() {
-        if !room_for(round, &findings, package) {
+        if !room_for(round, &all, package) {
             break;
         }
         let before = at.clone();
         apply(&mut at, &package.moves);
         let bargain = Bargain { question: &question, round, before: &before, after: &at, moves: &package.moves };
-        let why = package
-            .moves
-            .iter()
-            .find_map(reason)
-            .unwrap_or(Reason::ForGoal { goal: goal.name.clone(), what: "a rule is kept better".into() });
-        for one in &package.moves {
-            let because = reason(one).unwrap_or_else(|| why.clone());
-            findings.wanted.push(wanted(&bargain, one, number, because, Vec::new(), &[]));
-        }
+        let better = || Reason::ForGoal { goal: goal.name.clone(), what: "a rule is kept better".into() };
+        let why = package.moves.iter().find_map(reason).unwrap_or_else(better);
+        let because = |one: &PlaceMove| reason(one).unwrap_or_else(|| why.clone());
+        all.extend(wanted(&bargain, number, &because, &[], &Terms::default()));
     }
-    findings
+    all
 }
 
 /// Looks for a placement that is better by these goals together.
@@ -101,7 +90,7 @@ pub(crate) fn improve(round: &mut Round<'_>, goals: &[&Goal], rules: Option<&Goa
     };
     let (home, mut at) = (question.home(), question.home());
     for (number, package) in found.packages.iter().enumerate().take_while(|_| enough) {
-        if !room_for(round, &findings, package) {
+        if !room_for(round, &findings.wanted, package) {
             break;
         }
         let before = at.clone();
@@ -110,15 +99,15 @@ pub(crate) fn improve(round: &mut Round<'_>, goals: &[&Goal], rules: Option<&Goa
         let gains: Vec<Gain> =
             goals.iter().flat_map(|goal| measure::gains(&question, round, goal, &before, &at)).collect();
         let for_asked = gains.iter().any(|gain| goals.iter().any(|goal| is_asked_for(goal) && goal.name == gain.goal));
-        if let Some(reason) = bargain.refused(goals).filter(|_| !for_asked) {
+        let terms = bargain.terms(goals);
+        if let Some(reason) = terms.refused(round.policy).filter(|_| !for_asked) {
             // The best prefix: what comes after it gains less for each move.
             at = before;
             findings.held.get_or_insert(reason);
             break;
         }
         let because = because(goals, &gains);
-        let of = |one: &PlaceMove| wanted(&bargain, one, number, because.clone(), gains.clone(), goals);
-        findings.wanted.extend(package.moves.iter().map(of));
+        findings.wanted.extend(wanted(&bargain, number, &|_| because.clone(), &gains, &terms));
     }
     if !findings.wanted.is_empty() {
         findings.held = None;
@@ -140,9 +129,9 @@ fn is_asked_for(goal: &Goal) -> bool {
     matches!(goal.kind, GoalKind::Evacuate | GoalKind::MakeRoom(_))
 }
 
-fn room_for(round: &Round<'_>, findings: &Findings, package: &Package) -> bool {
+fn room_for(round: &Round<'_>, wanted: &[Wanted], package: &Package) -> bool {
     let most = round.policy.limits.moves.saturating_mul(ROUNDS_OF_MOVES) as usize;
-    findings.wanted.is_empty() || findings.wanted.len() + package.moves.len() <= most
+    wanted.is_empty() || wanted.len() + package.moves.len() <= most
 }
 
 /// The first gain speaks, with its goal.

@@ -9,7 +9,7 @@ use ulm_rules::HostSet;
 use ulm_rules::select::selects_host;
 
 use super::question::{self, CPU, DISK, NETWORK, PROMISED, Question, USED, VCPUS, WEIGHT, WISHED};
-use super::relations;
+use crate::concerns::domains;
 use crate::round::Round;
 
 /// Racks are taken for warm above this temperature, in degrees Celsius.
@@ -51,7 +51,7 @@ pub(super) fn add(question: &mut Question, round: &Round<'_>, goal: &Goal) -> Ve
         }
         GoalKind::MakeRoom(shape) => make_room(question, round, goal, shape, weight),
         GoalKind::Colocate { label: key, level } => {
-            let domains = relations::domains(snapshot, level);
+            let domains = domains(snapshot, level, &|_| true);
             let mut groups: BTreeMap<&str, Vec<u32>> = BTreeMap::new();
             for (number, vm) in question.vms.iter().enumerate() {
                 if let Some(value) = label(&snapshot.vm(*vm).tags, key) {

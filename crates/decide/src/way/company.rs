@@ -5,53 +5,37 @@
 
 use std::collections::BTreeMap;
 
-use ulm_model::{Holds, HostIx, Rule, RuleKind, Snapshot, TaskRule, TaskRuleKind, VmIx};
+use ulm_model::{Holds, HostIx, Rule, Snapshot, TaskRule, TaskRuleKind, VmIx};
+use ulm_place::RelationKind;
 use ulm_rules::State;
-use ulm_rules::select::selects_host;
 
-use crate::seek::relations::{domains, members};
+use crate::concerns::{About, concerns};
 
 /// One rule for each limit and the domains that have it. `movers` are the task's VMs with where they are wanted.
 pub(super) fn rules(state: &State<'_>, hosts: &[HostIx], movers: &[(VmIx, HostIx)]) -> Vec<TaskRule> {
     let snapshot = state.snapshot();
     let number: BTreeMap<VmIx, u32> = movers.iter().zip(0..).map(|((vm, _), number)| (*vm, number)).collect();
-    let asks = |rule: &Rule| {
-        let of_companions =
-            matches!(rule.kind, RuleKind::Apart { .. } | RuleKind::MaxVms { .. } | RuleKind::Together { .. });
-        of_companions && !rule.soft
-    };
-    let rulebook = &state.rulebook().rules;
-    if !rulebook.iter().any(asks) {
-        return Vec::new();
-    }
     let mut rules = Vec::new();
-    for (rule, members) in rulebook.iter().zip(members(state)).filter(|(rule, _)| asks(rule)) {
-        let (inside, outside): (Vec<VmIx>, Vec<VmIx>) = members.into_iter().partition(|vm| number.contains_key(vm));
+    for concern in concerns(state).iter().filter(|concern| !concern.rule.soft) {
+        let About::Companions { asks, domains, .. } = &concern.about else { continue };
+        let (inside, outside): (Vec<VmIx>, Vec<VmIx>) = concern.vms.iter().partition(|vm| number.contains_key(vm));
         let inside: Vec<u32> = inside.iter().map(|vm| number[vm]).collect();
-        match &rule.kind {
+        match asks {
             _ if inside.is_empty() => {}
-            RuleKind::Apart { level, at_most } => {
-                let domain = domains(snapshot, level);
-                rules.extend(at_most_so_many(rule, &domain, *at_most, hosts, (inside, &outside), snapshot));
-            }
-            RuleKind::MaxVms { at_most } => {
-                let own = |(ix, host): (HostIx, &ulm_model::Host)| {
-                    if selects_host(&rule.hosts, host) { ix.0 } else { u32::MAX }
-                };
-                let domain: Vec<u32> = snapshot.hosts_ix().map(own).collect();
-                rules.extend(at_most_so_many(rule, &domain, *at_most, hosts, (inside, &outside), snapshot));
+            RelationKind::AtMost(limit) => {
+                rules.extend(at_most_so_many(concern.rule, domains, *limit, hosts, (inside, &outside), snapshot));
             }
             // They move as a group if they are and will be on one host; else what counts is only where they are in the end.
-            RuleKind::Together { .. } if outside.is_empty() && inside.len() > 1 => {
+            RelationKind::Near if outside.is_empty() && inside.len() > 1 => {
                 let ends = |vm: &u32| {
                     let (vm, to) = movers[*vm as usize];
                     (snapshot.vm(vm).host, to)
                 };
                 if inside.iter().all(|vm| ends(vm) == ends(&inside[0])) {
-                    rules.push(always(rule, TaskRuleKind::Together { vms: inside }));
+                    rules.push(always(concern.rule, TaskRuleKind::Together { vms: inside }));
                 }
             }
-            _ => {}
+            RelationKind::Near => {}
         }
     }
     rules

@@ -77,7 +77,7 @@ impl Placement<'_> {
     }
 
     /// By how much the total changes, whether the change is allowed or not.
-    pub(super) fn price_of_shift(&self, vm: u32, to: u32) -> Sum {
+    pub fn price_of_shift(&self, vm: u32, to: u32) -> Sum {
         self.shift_but_relations(vm, to) + self.ties.price_of_shift(vm as usize, self.at(vm), to)
     }
 
