@@ -12,7 +12,7 @@ use ulm_store::{Entity, Filter, History, Metric, Resolution, Store, StoreError, 
 
 use crate::demand::Demands;
 use crate::journal::Journal;
-use crate::order::{OrderError, Refusal};
+use crate::order::{OrderError, Refusal, unavailable};
 use crate::published::Published;
 use crate::reports::{KeptDecision, Reports};
 use crate::samples;
@@ -216,11 +216,6 @@ impl Journal for Books {
         self.past.lock().expect("no holder of the past panics").note(&entry);
         Ok(seq)
     }
-}
-
-/// An error of the store, as the answer to an order.
-pub fn unavailable(error: StoreError) -> OrderError {
-    OrderError::new(Refusal::Unavailable, error.to_string())
 }
 
 fn plan_of(event: &Event) -> Option<&str> {

@@ -22,12 +22,12 @@ use ulm_model::{Acting, HostName, HostState, Plan, Reason, Snapshot, Step, Time,
 use ulm_store::{Service, StoreError};
 
 use crate::act::{Act, End, MoveLimits};
-use crate::books::{Books, unavailable};
+use crate::books::Books;
 use crate::executor::{Done, Executor, How};
 use crate::fleet::Connector;
 use crate::handle::Handle;
 use crate::journal::Journal;
-use crate::order::{Order, OrderError, Refusal, Reply};
+use crate::order::{Order, OrderError, Refusal, Reply, unavailable};
 use crate::orders::{find_host, find_vm};
 use crate::phase::Phase;
 use crate::policy_file::PolicyFile;

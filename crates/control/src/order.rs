@@ -7,6 +7,7 @@ use thiserror::Error;
 use tokio::sync::oneshot;
 use ulm_model::ledger::MoveKey;
 use ulm_model::{Acting, HostName, Plan, Reason};
+use ulm_store::StoreError;
 
 use crate::view::{Accepted, PolicyStatus};
 
@@ -68,4 +69,9 @@ pub(crate) enum Order {
     SetTags { name: HostName, tags: BTreeSet<String>, reply: Reply<()> },
     ReloadPolicy { by: String, reply: Reply<PolicyStatus> },
     SetMaintenance { name: HostName, on: bool, by: String, reply: Reply<()> },
+}
+
+/// An error of the store, as the answer to an order.
+pub fn unavailable(error: StoreError) -> OrderError {
+    OrderError::new(Refusal::Unavailable, error.to_string())
 }

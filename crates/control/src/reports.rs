@@ -10,8 +10,7 @@ use ulm_decide::{Decision, Gate};
 use ulm_model::{Action, HostName, Time, VmId, text};
 use ulm_store::{History, StoreError};
 
-use crate::books::unavailable;
-use crate::order::{OrderError, Refusal};
+use crate::order::{OrderError, Refusal, unavailable};
 
 /// A decision of the past.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

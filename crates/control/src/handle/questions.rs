@@ -7,8 +7,7 @@ use ulm_model::{HostName, Time, VmId};
 use ulm_store::Filter;
 
 use super::{Handle, starting};
-use crate::books::unavailable;
-use crate::order::OrderError;
+use crate::order::{OrderError, unavailable};
 use crate::orders::find_vm;
 use crate::questions::{self, NewVm, WhyNot, WhyNotQuery};
 use crate::reports::KeptDecision;
