@@ -3,7 +3,7 @@
 //! Property: a rule is in the list of a VM or host if and only if its selector means it, see [`crate::select`].
 //!
 //! Method: patterns without `*` and `?` are found by hash; of the others those are tried whose beginning, up to the first of these
-//! signs, is that of the text. Each different tag is looked up once, however many VMs have it.
+//! signs, and whose end, from the last on, are those of the text. Each different tag is looked up once, however many VMs have it.
 //!
 //! Complexity: linear in names and tags and in what is found, and the names times the patterns with `*` or `?`, of which most
 //! take a comparison of a few bytes.
@@ -111,8 +111,9 @@ struct Patterns<'s> {
 /// A pattern with `*` or `?`.
 struct Wild<'s> {
     pattern: &'s str,
-    /// What comes before the first of these signs.
+    /// What comes before the first of these signs, and after the last.
     begins: &'s str,
+    ends: &'s str,
     /// Whether it can fit an id: it has no other characters than ids have.
     fits_ids: bool,
     rule: u32,
@@ -176,7 +177,8 @@ impl<'s> Patterns<'s> {
             None => self.exact.entry(pattern).or_default().push(rule),
             Some(at) => {
                 let fits_ids = pattern.chars().all(|c| matches!(c, '*' | '?' | '-' | '0'..='9' | 'a'..='f'));
-                self.wild.push(Wild { pattern, begins: &pattern[..at], fits_ids, rule });
+                let ends = pattern.rfind(['*', '?']).map_or("", |last| &pattern[last + 1..]);
+                self.wild.push(Wild { pattern, begins: &pattern[..at], ends, fits_ids, rule });
             }
         }
     }
@@ -204,7 +206,9 @@ impl<'s> Patterns<'s> {
     where
         's: 'w,
     {
-        let fits = |wild: &&Wild<'_>| text.starts_with(wild.begins) && matches(wild.pattern, text);
+        let fits = |wild: &&Wild<'_>| {
+            text.starts_with(wild.begins) && text.ends_with(wild.ends) && matches(wild.pattern, text)
+        };
         found.extend(wild.filter(fits).map(|wild| wild.rule));
     }
 }

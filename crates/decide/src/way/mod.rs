@@ -93,6 +93,9 @@ pub(crate) fn steps_to(
     rulebook: &Rulebook,
     wanted: &[Wanted],
 ) -> (Vec<Step>, Vec<(VmIx, Reason)>) {
+    if wanted.is_empty() {
+        return (Vec::new(), Vec::new());
+    }
     let mut ground = Ground::new(input, policy, rulebook);
     let (mut asked, mut left_out): (Vec<&Wanted>, Vec<(VmIx, Reason)>) = (Vec::new(), Vec::new());
     for one in wanted {
