@@ -22,7 +22,7 @@ fn a_history_of_the_version_before_is_lifted() {
     let folder = tempfile::tempdir().unwrap();
     drop(Store::open(folder.path()).unwrap().history().unwrap());
     let file = rusqlite::Connection::open(folder.path().join(ulm_store::HISTORY_FILE)).unwrap();
-    file.execute_batch("DROP TABLE demand; DROP VIEW reports; DROP TABLE report; DELETE FROM migration WHERE version > 1; PRAGMA user_version = 1").unwrap();
+    file.execute_batch("DROP TABLE demand; DROP VIEW reports; DROP TABLE report; DROP TABLE report_total; DELETE FROM migration WHERE version > 1; PRAGMA user_version = 1").unwrap();
     drop(file);
     let history = Store::open(folder.path()).unwrap().history().unwrap();
     assert_eq!(history.demand().unwrap(), []);

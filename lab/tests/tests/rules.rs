@@ -62,8 +62,8 @@ fn a_pair_stays_apart_and_a_pinned_guest_where_it_is_while_a_policy_that_has_cha
     // A broken file changes nothing, and the status says where it is broken.
     ulm.write_policy(&WATCH_ONLY.replace("enabled = false", "enabled = flase"));
     wait_until("the status tells of the broken file", || {
-        let status = ulm.run(&["status"]).expect("the daemon answers");
-        status.contains("policy.toml") && status.contains("8")
+        let refused = ulm.json(&["status"])["policy"]["refused"].clone();
+        refused.as_str().is_some_and(|told| told.contains("policy.toml, line 8, column"))
     });
     assert_eq!(ulm.events_of("move_intended").len(), 0, "the policy that was read first still holds");
 
