@@ -2,7 +2,7 @@
 
 use std::cell::OnceCell;
 
-use ulm_model::{HostIx, MilliCpu, Reason, Rulebook, VmIx};
+use ulm_model::{HostIx, Reason, Rulebook, VmIx};
 use ulm_place::{Ceiling, Scene, Use};
 use ulm_policy::Policy;
 use ulm_rules::{HostSet, Initiative, State};
@@ -62,11 +62,6 @@ impl<'i> Round<'i> {
     /// What the VM uses on average, or why that is not known.
     pub fn demand(&self, vm: VmIx) -> Result<Use, Reason> {
         figures::of_vm(self.input.snapshot.vm(vm), self.policy, self.input.now)
-    }
-
-    /// The CPU that is reckoned with for a VM that uses `mean` now: what is forecast for the next hour, if that is more.
-    pub fn outlook(&self, vm: VmIx, mean: MilliCpu) -> MilliCpu {
-        self.input.outlook(vm).and_then(|outlook| outlook.hours.first()).map_or(mean, |next| mean.max(*next))
     }
 
     /// Whether the host takes VMs just now: nothing closes it, and its figures can be believed.

@@ -9,17 +9,17 @@
 //! it stands still. The gain of spreading is the fall of the *pressure*: the CPUs of a host times the square of the part by which it is
 //! above the floor, which is about the time that its VMs wait for each other. Rates of several goals add up.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use ulm_forecast::{DirtyCurve, Precopy, PrecopyInput, precopy};
-use ulm_model::{Bytes, BytesPerSecond, MilliCpu, Reason, Vm, VmIx};
+use ulm_forecast::{Demand, DirtyCurve, Precopy, PrecopyInput, precopy, together};
+use ulm_model::{Bytes, BytesPerSecond, HostIx, MilliCpu, Reason, Vm, VmIx};
 use ulm_place::PlaceMove;
 use ulm_policy::{Defragment, Goal, GoalKind, Policy, Spread};
 
 use crate::round::Round;
 use crate::seek::measure::{carrying, loads, share, touched};
-use crate::seek::question::{CPU, Question, whole_number};
+use crate::seek::question::{CPU, Question, RECKONED, whole_number};
 use crate::seek::terms;
 
 /// A CPU at work takes about so many watts more than one that idles.
@@ -108,21 +108,28 @@ impl Bargain<'_, '_> {
 
     /// How many times over the cost comes back in a millisecond by less pressure, in parts of [`UNIT`].
     fn relaxing(&self, goal: &Goal, spread: &Spread) -> u128 {
-        let (mut gain, mut weights) = (0i128, 0i128);
-        for (resource, weight) in terms::spread_of(spread).into_iter().filter(|(_, weight)| *weight > 0) {
-            let wholes = terms::wholes(self.question, &self.round.input.snapshot, goal, resource);
-            let (was, is) = (loads(self.question, self.before, resource), loads(self.question, self.after, resource));
-            for host in touched(self.before, self.after).into_iter().filter(|host| wholes[host.at()] > 0) {
-                let i = host.at();
-                let above = |load: i64| i128::from(share(load, wholes[i]).saturating_sub(spread.floor).0);
-                let cpus = i128::from(self.round.input.snapshot.host(host).cpu.0);
-                gain += cpus * (above(was[i]).pow(2) - above(is[i]).pow(2)) * i128::from(weight);
-            }
-            weights += i128::from(weight);
-        }
-        // Shares are in ten-thousandths, and they are squared.
-        let gain = u128::try_from(gain / weights.max(1)).unwrap_or(0);
-        speed(gain, self.cpu_ms().saturating_mul(100_000_000))
+        let fall = weighed(spread, |resource| self.fall_now(goal, spread, resource));
+        speed(u128::try_from(fall).unwrap_or(0), self.cpu_ms().saturating_mul(100_000_000))
+    }
+
+    fn fall_now(&self, goal: &Goal, spread: &Spread, resource: usize) -> i128 {
+        let [was, is] = [self.before, self.after].map(|at| loads(self.question, at, resource));
+        self.fall(goal, spread, resource, &was, &is)
+    }
+
+    /// By how much the pressure falls on the hosts whose VMs change, if this is what hosts have to bear before and after; in thousandths of
+    /// a CPU times the square of ten-thousandths.
+    fn fall(&self, goal: &Goal, spread: &Spread, resource: usize, was: &[i64], is: &[i64]) -> i128 {
+        let wholes = terms::wholes(self.question, &self.round.input.snapshot, goal, resource);
+        let concerned = touched(self.before, self.after).into_iter().filter(|host| wholes[host.at()] > 0);
+        let of = |host: HostIx| {
+            let above = |load: &[i64]| {
+                let share = share(load[host.at()], wholes[host.at()]);
+                i128::from(share.saturating_sub(spread.floor).0).pow(2)
+            };
+            i128::from(self.round.input.snapshot.host(host).cpu.0) * (above(was) - above(is))
+        };
+        concerned.map(of).sum()
     }
 
     /// What the moves take, in thousandths of a CPU times milliseconds.
@@ -154,43 +161,85 @@ impl Bargain<'_, '_> {
         speed(watts, moving + watts * BOOT.as_millis())
     }
 
-    /// How long the gain lasts by the forecasts: until a target would be above its ceiling, or, for what is spread, until a VM that is
-    /// moved asks for less than half of what it asks for now. As the policy says where nothing is forecast.
+    /// How long the gain lasts by the forecasts: until a target would be above its ceiling, or, for what is spread, until the pressure
+    /// falls by less than half of what it falls now. As the policy says where nothing is forecast.
     fn lasts(&self, goals: &[&Goal]) -> Duration {
         let foreseen =
             self.moves.iter().all(|one| self.round.input.outlook(self.question.vms[one.vm as usize]).is_some());
         if !foreseen {
             return self.round.policy.worth.lasts;
         }
-        let spreads = goals.iter().any(|goal| matches!(goal.kind, GoalKind::Even(_) | GoalKind::Headroom(_)));
-        let hour = |hour: usize| {
-            let vm = |one: &PlaceMove| {
-                let (now, then) = (self.question.problem.vms[one.vm as usize].size[CPU], self.then(one.vm, hour));
-                !spreads || then >= now / 2
+        let spreads: Vec<(&Goal, &Spread)> = goals
+            .iter()
+            .filter_map(|goal| match &goal.kind {
+                GoalKind::Even(spread) | GoalKind::Headroom(spread) => Some((*goal, spread)),
+                _ => None,
+            })
+            .collect();
+        let hosts = touched(self.before, self.after);
+        let all = 0..self.question.vms.len() as u32;
+        let near = |vm: &u32| [self.before, self.after].iter().any(|at| hosts.contains(&HostIx(at[*vm as usize])));
+        let near: Vec<u32> = all.filter(near).collect();
+        let falls: Vec<BTreeMap<usize, i128>> = spreads
+            .iter()
+            .map(|(goal, spread)| {
+                let looked_at = terms::spread_of(spread).into_iter().filter(|(_, weight)| *weight > 0);
+                looked_at.map(|(resource, _)| (resource, self.fall_now(goal, spread, resource))).collect()
+            })
+            .collect();
+        let fall_then = |hour: usize| -> i128 {
+            let [was, is] = [self.before, self.after].map(|at| self.loads_then(&near, at, hour));
+            let of = |((goal, spread), now): (&(&Goal, &Spread), &BTreeMap<usize, i128>)| {
+                weighed(spread, |resource| match resource {
+                    CPU => self.fall(goal, spread, CPU, &was, &is),
+                    _ => now[&resource],
+                })
             };
-            self.moves.iter().all(vm) && self.targets_bear(hour)
+            spreads.iter().zip(&falls).map(of).sum()
         };
-        let hours = (0..HOURS).find(|h| !hour(*h)).unwrap_or(HOURS);
+        let now: i128 = spreads.iter().zip(&falls).map(|((_, spread), now)| weighed(spread, |it| now[&it])).sum();
+        let lasting = |hour: usize| spreads.is_empty() || 2 * fall_then(hour) >= now;
+        let hours = (0..HOURS).find(|hour| !self.targets_bear(&near, *hour) || !lasting(*hour)).unwrap_or(HOURS);
         Duration::from_secs(3600 * hours as u64)
     }
 
-    fn then(&self, vm: u32, hour: usize) -> i64 {
-        let now = self.question.problem.vms[vm as usize].size[CPU];
+    /// What is expected of the VM in an hour; what it uses now where nothing is.
+    fn then(&self, vm: u32, hour: usize) -> Demand {
         let outlook = self.round.input.outlook(self.question.vms[vm as usize]);
-        let then = outlook.and_then(|outlook| outlook.hours.get(hour));
-        then.map_or(now, |then| whole_number(then.0))
+        let then = outlook.and_then(|outlook| outlook.hours.get(hour)).copied();
+        then.unwrap_or_else(|| {
+            let now = self.question.problem.vms[vm as usize].size[CPU];
+            Demand::steady(MilliCpu(u64::try_from(now).unwrap_or(0)))
+        })
     }
 
-    fn targets_bear(&self, hour: usize) -> bool {
+    /// What hosts have to bear on average in an hour, as far as these VMs are on them.
+    fn loads_then(&self, near: &[u32], at: &[u32], hour: usize) -> Vec<i64> {
+        let mut loads: Vec<i64> = self.question.problem.hosts.iter().map(|host| host.base[CPU]).collect();
+        for vm in near {
+            let load = &mut loads[at[*vm as usize] as usize];
+            *load = load.saturating_add(whole_number(self.then(*vm, hour).mean().0));
+        }
+        loads
+    }
+
+    fn targets_bear(&self, near: &[u32], hour: usize) -> bool {
         let hosts = &self.question.problem.hosts;
         let targets: BTreeSet<u32> = self.moves.iter().map(|one| one.to).collect();
         targets.into_iter().all(|target| {
-            let on = (0..self.after.len()).filter(|vm| self.after[*vm] == target);
-            let load: i64 = on.map(|vm| self.then(vm as u32, hour)).sum();
+            let on = near.iter().filter(|vm| self.after[**vm as usize] == target);
+            let demands: Vec<Demand> = on.map(|vm| self.then(*vm, hour)).collect();
             let host = &hosts[target as usize];
-            host.base[CPU].saturating_add(load) <= host.capacity[CPU]
+            host.base[CPU].saturating_add(whole_number(together(&demands).high.0)) <= host.capacity[RECKONED]
         })
     }
+}
+
+/// The mean of what is spread, by its weights.
+fn weighed(spread: &Spread, of: impl Fn(usize) -> i128) -> i128 {
+    let looked_at = || terms::spread_of(spread).into_iter().filter(|(_, weight)| *weight > 0);
+    let sum: i128 = looked_at().map(|(resource, weight)| of(resource) * i128::from(weight)).sum();
+    sum / looked_at().map(|(_, weight)| i128::from(weight)).sum::<i128>().max(1)
 }
 
 /// When some moves pay back, and for how long.

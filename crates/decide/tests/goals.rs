@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use common::*;
 use ulm_decide::{Gate, decide};
-use ulm_forecast::Outlook;
+use ulm_forecast::{Demand, Outlook};
 use ulm_model::*;
 use ulm_policy::{Custom, Defragment, Goal, GoalKind, Shape, Spread};
 
@@ -102,8 +102,8 @@ fn hosts_that_would_be_needed_within_the_hour_are_not_emptied() {
     cluster.vm("b", "b0", 500, 8);
     goal(&mut cluster, GoalKind::Defragment(Defragment::default()));
     let foreseen = |next: u64, later: u64| {
-        let mut hours = vec![MilliCpu(later); 24];
-        hours[0] = MilliCpu(next);
+        let mut hours = vec![Demand::steady(MilliCpu(later)); 24];
+        hours[0] = Demand::steady(MilliCpu(next));
         let outlooks = vec![Some(Outlook { hours }); 2];
         decide(&cluster.input().with_outlooks(outlooks), &cluster.policy)
     };

@@ -25,19 +25,14 @@ pub struct Demand {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Outlook {
-    /// The high demand (95 % of the time it is not more) of each of the next hours; the first begins now, and what the VM does
-    /// at the moment is in it.
-    pub hours: Vec<MilliCpu>,
+    /// The demand of each of the next hours: the mean of its medians and the highest of its highs. The first hour begins now, and what
+    /// the VM does at the moment is in it.
+    pub hours: Vec<Demand>,
 }
 
 impl Outlook {
     /// So many hours ahead are looked at.
     pub const HOURS: usize = 24;
-
-    /// The highest within the next `hours`, the hour that has begun included; of all when there are fewer.
-    pub fn within(&self, hours: usize) -> MilliCpu {
-        self.hours.iter().take(hours).copied().max().unwrap_or_default()
-    }
 }
 
 /// Standard deviations above the mean that a sum is expected to keep below.
@@ -56,8 +51,16 @@ impl Demand {
     fn spread(&self) -> u64 {
         self.high.saturating_sub(self.median).0
     }
-    fn mean(&self) -> MilliCpu {
+    /// What is wanted on average.
+    pub fn mean(&self) -> MilliCpu {
         self.median + MilliCpu(self.spread() / TAIL)
+    }
+    /// In thousandths of a milli-CPU, so that small ones are not rounded away.
+    fn deviation(&self) -> u128 {
+        u128::from(self.spread()).saturating_mul(1_000_000) / DEVIATIONS_AT_HIGH
+    }
+    fn variance(&self) -> u128 {
+        self.deviation().saturating_mul(self.deviation())
     }
 }
 
@@ -68,17 +71,44 @@ pub fn together(demands: &[Demand]) -> Demand {
         return *one;
     }
     let mean: MilliCpu = demands.iter().map(Demand::mean).sum();
-    // In millionths of a squared milli-CPU, so that small ones are not rounded away.
-    let variance = demands.iter().fold(0u128, |sum, demand| {
-        let deviation = u128::from(demand.spread()).saturating_mul(1_000_000) / DEVIATIONS_AT_HIGH;
-        sum.saturating_add(deviation.saturating_mul(deviation))
-    });
+    let variance = demands.iter().fold(0u128, |sum, demand| sum.saturating_add(demand.variance()));
     let above = (Z * variance.isqrt()).div_ceil(1000);
     let high = mean + MilliCpu(u64::try_from(above).unwrap_or(u64::MAX));
     let (most, least) =
         (demands.iter().map(|demand| demand.high).sum(), demands.iter().map(|demand| demand.high).max());
     let high = high.min(most).max(least.unwrap_or_default());
     Demand { median: mean.min(high), high }
+}
+
+/// What single VMs and hosts count for, so that plain sums come close to what VMs want [`together`], and never below it.
+///
+/// The deviation of a sum is a root, which is no sum. It is replaced by its tangent where a host carries what hosts carry on average:
+/// each VM counts for its mean and its part of the variance, and each host for half of the average deviation, whatever it carries.
+#[derive(Clone, Copy, Debug)]
+pub struct Sizing {
+    /// The average deviation of what a host carries, in thousandths of a milli-CPU; never 0.
+    deviation: u128,
+}
+
+impl Sizing {
+    /// For VMs that are spread over so many hosts.
+    pub fn of(demands: impl IntoIterator<Item = Demand>, hosts: usize) -> Self {
+        let variance = demands.into_iter().fold(0u128, |sum, demand| sum.saturating_add(demand.variance()));
+        Sizing { deviation: (variance / hosts.max(1) as u128).isqrt().max(1) }
+    }
+    /// What a VM counts for. Never below its mean.
+    pub fn vm(&self, demand: Demand) -> MilliCpu {
+        demand.mean() + milli(Z * (demand.variance() / 2).div_ceil(self.deviation))
+    }
+    /// What a host counts for.
+    pub fn host(&self) -> MilliCpu {
+        milli(Z * self.deviation.div_ceil(2))
+    }
+}
+
+/// From thousandths, rounded up.
+fn milli(thousandths: u128) -> MilliCpu {
+    MilliCpu(u64::try_from(thousandths.div_ceil(1000)).unwrap_or(u64::MAX))
 }
 
 /// What VMs want together that rise and fall together (of one application, one tenant): the sum, point by point.
@@ -138,6 +168,22 @@ mod tests {
             prop_assert!(sum.high >= demands.iter().map(|d| d.high).max().unwrap());
             prop_assert!(sum.high <= alike(&demands).high && sum.median <= sum.high);
             prop_assert!(sum.median >= alike(&demands).median.min(sum.high));
+        }
+
+        #[test]
+        fn plain_sums_are_never_below_and_exact_where_a_host_carries_what_is_usual(
+            hosts in proptest::collection::vec(proptest::collection::vec(some(), 2..20), 1..6)
+        ) {
+            let sizing = Sizing::of(hosts.concat(), hosts.len());
+            let count = |vms: &[Demand]| vms.iter().map(|vm| sizing.vm(*vm).0).sum::<u64>() + sizing.host().0;
+            for vms in &hosts {
+                prop_assert!(count(vms) >= together(vms).high.0);
+            }
+            let alone = Sizing::of(hosts[0].iter().copied(), 1);
+            let sum = hosts[0].iter().map(|vm| alone.vm(*vm).0).sum::<u64>() + alone.host().0;
+            let mean: f64 = hosts[0].iter().map(|vm| vm.mean().0 as f64).sum();
+            let variance: f64 = hosts[0].iter().map(|vm| (vm.spread() as f64 / 1.645).powi(2)).sum();
+            prop_assert!((sum as f64 - mean - 2.0 * variance.sqrt()).abs() <= 2.0 * hosts[0].len() as f64 + 4.0);
         }
 
         #[test]

@@ -26,7 +26,7 @@ pub mod precopy;
 pub mod profile;
 pub mod sustained;
 
-pub use demand::{Demand, Outlook, alike, together};
+pub use demand::{Demand, Outlook, Sizing, alike, together};
 pub use precopy::{DirtyCurve, Pass, Precopy, PrecopyForecast, PrecopyInput, precopy};
 pub use profile::Profile;
 pub use sustained::{Gauge, Quantity, Sustained, mean, sustained};

@@ -1,5 +1,6 @@
 //! What was observed in one round: immutable facts, each with its unit and its age.
 
+use std::collections::BTreeMap;
 use std::io::{self, BufWriter};
 
 use serde::{Deserialize, Serialize};
@@ -94,7 +95,7 @@ impl Snapshot {
     /// A digest of everything in the snapshot, in hexadecimal: equal snapshots have equal digests.
     ///
     /// SHA-256 of the JSON of every part but the figures, of which there are by far the most: each window of figures is folded
-    /// into 128 bits first. At 30,000 VMs that takes less than half of the time that the whole text would.
+    /// into 128 bits first. What VMs need, of which there are few kinds, is written once and then goes by its number.
     pub fn digest(&self) -> String {
         hashed(|out| {
             write(out, &self.taken_at);
@@ -106,9 +107,12 @@ impl Snapshot {
                 );
                 write(out, &[folded(&host.cpu_use, |v| v.0), folded(&host.memory_use, |v| v.0)]);
             }
+            let mut known = BTreeMap::new();
             for vm in &self.vms {
                 write(out, &(vm.id, &vm.name, vm.host, vm.state, vm.vcpus, vm.memory, vm.network, vm.disk));
-                write(out, &(&vm.needs, &vm.fixtures, &vm.tags));
+                let next = known.len();
+                let number = *known.entry(&vm.needs).or_insert(next);
+                write(out, &(number, (number == next).then_some(&vm.needs), &vm.fixtures, &vm.tags));
                 let contention = folded(&vm.contention, |v| u64::from(v.0));
                 write(out, &[folded(&vm.cpu_use, |v| v.0), folded(&vm.memory_use, |v| v.0), contention]);
             }

@@ -12,7 +12,7 @@ pub struct HostSet {
 impl HostSet {
     /// The set of those of `hosts` hosts that `holds` says yes to.
     pub fn of(hosts: usize, mut holds: impl FnMut(HostIx) -> bool) -> Self {
-        let mut set = HostSet { words: vec![0; hosts.div_ceil(64)], hosts };
+        let mut set = HostSet::none(hosts);
         for i in 0..hosts {
             if holds(HostIx(i as u32)) {
                 set.words[i / 64] |= 1 << (i % 64);
@@ -22,7 +22,15 @@ impl HostSet {
     }
     /// All of `hosts` hosts.
     pub fn all(hosts: usize) -> Self {
-        Self::of(hosts, |_| true)
+        let mut words = vec![u64::MAX; hosts.div_ceil(64)];
+        if let Some(last) = words.last_mut().filter(|_| !hosts.is_multiple_of(64)) {
+            *last = (1 << (hosts % 64)) - 1;
+        }
+        HostSet { words, hosts }
+    }
+    /// None of `hosts` hosts.
+    pub fn none(hosts: usize) -> Self {
+        HostSet { words: vec![0; hosts.div_ceil(64)], hosts }
     }
     /// Whether the host is in the set.
     pub fn contains(&self, host: HostIx) -> bool {
@@ -88,6 +96,9 @@ mod tests {
         even.remove(HostIx(128));
         assert!(!even.contains(HostIx(6)) && !even.contains(HostIx(128)) && even.contains(HostIx(64)));
         assert!(!even.contains(HostIx(500)));
-        assert!(HostSet::of(0, |_| true).is_empty());
+        for hosts in [0, 1, 63, 64, 65, 128, 130] {
+            assert_eq!(HostSet::all(hosts), HostSet::of(hosts, |_| true));
+            assert!(HostSet::none(hosts).is_empty());
+        }
     }
 }

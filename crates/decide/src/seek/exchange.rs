@@ -7,12 +7,12 @@
 //! for another as long as it has less in the end.
 
 use ulm_model::{HostIx, Reason, Resource, Share};
-use ulm_place::{Curve, PlaceMove, Points, search};
+use ulm_place::{Curve, PlaceMove, Points, Problem, search};
 use ulm_rules::HostSet;
 
 use super::answer::{apply, wanted};
 use super::ask::effort;
-use super::question::{self, CPU, Question, USED};
+use super::question::{self, CPU, Question, RECKONED, Span, USED};
 use super::{measure, relations};
 use crate::round::Round;
 use crate::wanted::Wanted;
@@ -40,22 +40,22 @@ pub(crate) struct Exchange<'s> {
 /// So many of the least used hosts are looked at for exchanges.
 const PARTNERS: usize = 32;
 
+/// What it costs that a whole host is above its threshold.
+const DEAR: Points = 1 << 34;
+
 /// Relieves hosts on which no single move helps by exchanges and by making room; a host that is not relieved by it is left as it is.
 pub(crate) fn exchange<'s>(round: &mut Round<'_>, stuck: &'s [Stuck]) -> Exchange<'s> {
-    const DEAR: Points = 1 << 34;
-    let near = partners(round, stuck);
-    let mut question = Question::among(round, &near, &|_| true);
+    let Some(near) = partners(round, stuck) else { return Exchange::default() };
+    let mut question = Question::among(round, &near, Span::Now, &|_| true);
     relations::add(&mut question, &round.input.snapshot, round.concerns(), None);
     let home = question.home();
     let at_home = [CPU, USED].map(|resource| measure::loads(&question, &home, resource));
     for one in stuck {
         let (number, whole) = whole_of(round, one);
-        let mut wholes = vec![0; question.problem.hosts.len()];
-        wholes[one.host.at()] = whole;
-        let floor = one.threshold.0;
-        question.problem.curves.push(Curve { resource: number, whole: wholes, floor, power: 1, weight: DEAR });
+        dear(&mut question.problem, number, one.threshold).whole[one.host.at()] = whole;
         // It takes one VM for another as long as that is less.
-        let capacity = &mut question.problem.hosts[one.host.at()].capacity[number];
+        let limit = if number == CPU { RECKONED } else { number };
+        let capacity = &mut question.problem.hosts[one.host.at()].capacity[limit];
         *capacity = at_home[usize::from(number == USED)][one.host.at()].max(*capacity);
     }
     question.price_moves(DEAR / 10_000);
@@ -88,21 +88,42 @@ pub(crate) fn exchange<'s>(round: &mut Round<'_>, stuck: &'s [Stuck]) -> Exchang
     exchange
 }
 
-/// The stuck hosts, and those that use least of what these have too much of.
-fn partners(round: &Round<'_>, stuck: &[Stuck]) -> HostSet {
+/// What the resource costs above the threshold; it looks at no host yet when it is new.
+fn dear(problem: &mut Problem, resource: usize, threshold: Share) -> &mut Curve {
+    let known = problem.curves.iter().position(|curve| (curve.resource, curve.floor) == (resource, threshold.0));
+    let place = known.unwrap_or(problem.curves.len());
+    if known.is_none() {
+        let whole = vec![0; problem.hosts.len()];
+        problem.curves.push(Curve { resource, whole, floor: threshold.0, power: 1, weight: DEAR });
+    }
+    &mut problem.curves[place]
+}
+
+/// The stuck hosts, and those that use least of what these have too much of; `None`: no host can take any more of it, so that whatever was
+/// exchanged one would have too much in the end.
+fn partners(round: &Round<'_>, stuck: &[Stuck]) -> Option<HostSet> {
     let snapshot = &round.input.snapshot;
+    let mut looked_at =
+        [(Resource::Cpu, round.scene.ceiling.cpu), (Resource::Memory, round.scene.ceiling.memory)].to_vec();
+    looked_at.retain(|(resource, _)| stuck.iter().any(|one| one.resource == *resource));
     let mut open: Vec<(Share, HostIx)> = snapshot
         .hosts_ix()
         .filter(|(ix, _)| round.is_open(*ix) && stuck.iter().all(|one| one.host != *ix))
-        .map(|(ix, host)| {
+        .filter_map(|(ix, host)| {
             let used = round.scene.uses[ix.at()];
-            let cpu = stuck.iter().any(|one| one.resource == Resource::Cpu);
-            (if cpu { used.cpu.share_of(host.cpu) } else { used.memory.share_of(host.memory) }, ix)
+            let share = |resource| match resource {
+                Resource::Cpu => used.cpu.share_of(host.cpu),
+                Resource::Memory => used.memory.share_of(host.memory),
+            };
+            let takes_more = looked_at.iter().any(|(resource, ceiling)| share(*resource) < *ceiling);
+            takes_more.then(|| (share(looked_at[0].0), ix))
         })
         .collect();
     open.sort();
-    let partners: Vec<HostIx> = open.into_iter().take(PARTNERS).map(|(_, ix)| ix).collect();
-    HostSet::of(snapshot.hosts.len(), |ix| partners.contains(&ix) || stuck.iter().any(|one| one.host == ix))
+    open.truncate(PARTNERS);
+    let mut near = HostSet::none(snapshot.hosts.len());
+    open.iter().map(|(_, ix)| *ix).chain(stuck.iter().map(|one| one.host)).for_each(|ix| near.insert(ix));
+    (!open.is_empty()).then_some(near)
 }
 
 /// The resource that the host has too much of, and its whole.

@@ -1,10 +1,15 @@
 //! The whole cluster as a placement question: who may go where, what each takes, how far hosts may be filled.
 //!
+//! CPU is two resources: what is used on average, of which goals speak, and what is reckoned with so that a target is not overworked when
+//! its VMs want much at the same time, which its ceiling is for. A question about the next hour takes both from the forecasts, as far as
+//! there are any; a question about the present takes both from what is used now.
+//!
 //! What goals want is added by [`super::terms`]; what rules ask of companions by [`super::relations`].
 
 use std::collections::HashMap;
 
-use ulm_model::{Bytes, HostIx, Resource, Share, VmIx};
+use ulm_forecast::{Demand, Sizing};
+use ulm_model::{Bytes, HostIx, MilliCpu, Resource, Share, VmIx};
 use ulm_place::{PlaceHost, PlaceVm, Points, Problem};
 use ulm_policy::Policy;
 use ulm_rules::{HostSet, Initiative};
@@ -17,7 +22,7 @@ pub(crate) const PROMISED: usize = 0;
 pub(crate) const VCPUS: usize = 1;
 /// Memory that processes hold, against what is available.
 pub(crate) const HELD: usize = 2;
-/// CPU in use, in thousandths of a CPU.
+/// CPU in use on average, in thousandths of a CPU.
 pub(crate) const CPU: usize = 3;
 /// Memory in use.
 pub(crate) const USED: usize = 4;
@@ -27,7 +32,18 @@ pub(crate) const DISK: usize = 5;
 pub(crate) const NETWORK: usize = 6;
 /// CPU that is wanted, whether it was got or not, in thousandths of a CPU.
 pub(crate) const WISHED: usize = 7;
-const RESOURCES: usize = 8;
+/// CPU that is reckoned with, in thousandths of a CPU.
+pub(crate) const RECKONED: usize = 8;
+const RESOURCES: usize = 9;
+
+/// Of which time a question is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Span {
+    /// As things are.
+    Now,
+    /// The next hour.
+    NextHour,
+}
 
 /// A placement question, and who its numbers are. Its hosts are the snapshot's.
 pub(crate) struct Question {
@@ -44,19 +60,24 @@ impl Question {
         self.problem.vms.iter().map(|vm| vm.at).collect()
     }
 
-    /// The question without anything that costs. `may_move` says which VMs the goals are about; the others stay.
+    /// The question about the next hour without anything that costs. `may_move` says which VMs the goals are about; the others stay.
     pub fn of(round: &mut Round<'_>, may_move: &dyn Fn(VmIx) -> bool) -> Self {
-        Question::among(round, &HostSet::all(round.input.snapshot.hosts.len()), may_move)
+        Question::among(round, &HostSet::all(round.input.snapshot.hosts.len()), Span::NextHour, may_move)
     }
 
     /// The same for some hosts alone: the others take nothing, and what they carry does not take part.
-    pub fn among(round: &mut Round<'_>, near: &HostSet, may_move: &dyn Fn(VmIx) -> bool) -> Self {
+    pub fn among(round: &mut Round<'_>, near: &HostSet, span: Span, may_move: &dyn Fn(VmIx) -> bool) -> Self {
         let snapshot = &round.input.snapshot;
         let mut question =
             Question { problem: Problem::default(), vms: Vec::new(), number: vec![None; snapshot.vms.len()] };
         question.problem.resources = RESOURCES;
         question.problem.hosts = hosts(round, near);
         let mut sets = Sets::default();
+        let mut used = vec![MilliCpu(0); snapshot.hosts.len()];
+        let foreseen = |ix: VmIx| round.input.outlook(ix)?.hours.first().copied().filter(|_| span == Span::NextHour);
+        let all: Vec<Option<Demand>> = snapshot.vms_ix().map(|(ix, _)| foreseen(ix)).collect();
+        let carrying = round.residents.iter().filter(|vms| !vms.is_empty()).count();
+        let sizing = Sizing::of(all.iter().flatten().copied(), carrying);
         let moving: Vec<VmIx> = snapshot.in_flight.iter().map(|flight| flight.vm).collect();
         for (ix, vm) in snapshot.vms_ix() {
             let home = vm.host.at();
@@ -75,15 +96,18 @@ impl Question {
             let held = ulm_rules::memory_used::ordinary(vm);
             let (whole, wait) = (u64::from(vm.vcpus) * 1000, vm.contention.value().unwrap_or_default());
             let waiting = whole.saturating_mul(u64::from(wait.0)) / 10_000;
+            used[home] += demand.cpu;
+            let next = all[ix.at()];
             let size = [
                 vm.memory.0,
                 u64::from(vm.vcpus),
                 held.0,
-                round.outlook(ix, demand.cpu).0,
+                next.map_or(demand.cpu, |next| next.mean()).0,
                 demand.memory.0,
                 vm.disk.map_or(0, |rate| rate.0),
                 vm.network.map_or(0, |rate| rate.0),
                 demand.cpu.0.saturating_add(waiting),
+                next.map_or(demand.cpu, |next| sizing.vm(next).max(demand.cpu)).0,
             ];
             let stays = !may_move(ix) || !round.is_free(ix);
             let allowed = if stays { None } else { Some(round.reach(ix)) };
@@ -92,19 +116,21 @@ impl Question {
             question.problem.vms.push(PlaceVm {
                 at: vm.host.0,
                 size: size.map(whole_number).into(),
-                allowed: sets.number(allowed.unwrap_or_else(|| HostSet::of(snapshot.hosts.len(), |_| false))),
+                allowed: sets.number(allowed.unwrap_or_else(|| HostSet::none(snapshot.hosts.len()))),
                 stays,
                 move_cost: 0,
                 stay_cost: 0,
             });
         }
         question.problem.sets = sets.list;
-        question.settle_bases(round);
+        let apart = if all.iter().any(Option::is_some) { sizing.host() } else { MilliCpu(0) };
+        question.settle_bases(round, &used, apart);
         question
     }
 
-    /// What hosts use beside the VMs that take part: what they were seen to use, less those VMs' part.
-    fn settle_bases(&mut self, round: &Round<'_>) {
+    /// What hosts use beside the VMs that take part: what they were seen to use, less those VMs' part; `apart` is what each one keeps
+    /// for VMs that want much at the same time.
+    fn settle_bases(&mut self, round: &Round<'_>, used: &[MilliCpu], apart: MilliCpu) {
         let mut taken = vec![[0i64; RESOURCES]; self.problem.hosts.len()];
         for vm in &self.problem.vms {
             for (sum, size) in taken[vm.at as usize].iter_mut().zip(&vm.size) {
@@ -117,7 +143,8 @@ impl Question {
             host.base = vec![0; RESOURCES];
             host.base[PROMISED] = beside(PROMISED, load.memory.0);
             host.base[VCPUS] = beside(VCPUS, load.vcpus);
-            host.base[CPU] = beside(CPU, seen.cpu.0);
+            host.base[CPU] = whole_number(seen.cpu.saturating_sub(used[i]).0);
+            host.base[RECKONED] = host.base[CPU] + whole_number(apart.0);
             host.base[USED] = beside(USED, seen.memory.0);
             host.base[WISHED] = beside(WISHED, seen.cpu.0);
             // What is available is what is left beside all that runs there now.
@@ -149,7 +176,7 @@ fn hosts(round: &Round<'_>, near: &HostSet) -> Vec<PlaceHost> {
         capacity[PROMISED] = whole_number(limit.memory_for(Initiative::Automatic).0);
         capacity[VCPUS] = whole_number(limit.vcpus_for(Initiative::Automatic));
         capacity[HELD] = limit.available.map_or(0, |available| whole_number(available.0));
-        capacity[CPU] = ceiling(host.cpu.0, Resource::Cpu);
+        capacity[RECKONED] = ceiling(host.cpu.0, Resource::Cpu);
         capacity[USED] = ceiling(host.memory.0, Resource::Memory);
         PlaceHost { capacity, base: Vec::new(), takes: near.contains(ix) && round.is_open(ix), busy: false }
     })

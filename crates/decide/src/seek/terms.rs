@@ -8,7 +8,7 @@ use ulm_policy::{Custom, Goal, GoalKind, PlacementExpression, PlacementTable, Sh
 use ulm_rules::HostSet;
 use ulm_rules::select::selects_host;
 
-use super::question::{self, CPU, DISK, NETWORK, PROMISED, Question, USED, VCPUS, WEIGHT, WISHED};
+use super::question::{self, CPU, DISK, NETWORK, PROMISED, Question, RECKONED, USED, VCPUS, WEIGHT, WISHED};
 use crate::concerns::domains;
 use crate::round::Round;
 
@@ -32,7 +32,7 @@ pub(super) fn add(question: &mut Question, round: &Round<'_>, goal: &Goal) -> Ve
                 let watts = u64::from(watts(host, defragment.watts));
                 awake[ix.at()] += points(weight.saturating_mul(watts) / 100);
                 let limit = &mut question.problem.hosts[ix.at()].capacity;
-                limit[CPU] = limit[CPU].min(question::part(host.cpu.0, defragment.cpu));
+                limit[RECKONED] = limit[RECKONED].min(question::part(host.cpu.0, defragment.cpu));
                 limit[USED] = limit[USED].min(question::part(host.memory.0, defragment.memory));
             }
         }

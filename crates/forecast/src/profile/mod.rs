@@ -184,16 +184,20 @@ impl Profile {
         by_table.max(levels[0]).max(levels[1])
     }
 
-    /// The high demand of each of the next 24 hours; `None`: nothing is known but the size.
+    /// The demand of each of the next 24 hours; `None`: nothing is known but the size.
     pub fn outlook(&self, now: Time) -> Option<Outlook> {
         const HOUR: Duration = Duration::from_secs(3600);
         if !self.has_begun() {
             return None;
         }
         let near = self.level.until().map_or(0, |until| until.since(now).as_secs() / 3600 + 1);
-        let hours = (0..Outlook::HOURS as u32).map(|hour| match now + HOUR * hour {
-            from if u64::from(hour) < near => self.over(from, HOUR),
-            from => self.over_by_table(from, from + HOUR),
+        let hours = (0..Outlook::HOURS as u32).map(|hour| {
+            let (from, middle) = (now + HOUR * hour, now + HOUR * hour + HOUR / 2);
+            let (high, median) = match u64::from(hour) < near {
+                true => (self.over(from, HOUR), self.expected(middle).median),
+                false => (self.over_by_table(from, from + HOUR), self.median_by_table(from, from + HOUR)),
+            };
+            Demand { median: median.min(high), high }
         });
         Some(Outlook { hours: hours.collect() })
     }
@@ -205,6 +209,12 @@ impl Profile {
             Some(week) if self.learned >= WARM => week.highest(calendar::cell(first), count + 1, self.usual.high),
             _ => self.by_table(first).high,
         }
+    }
+
+    fn median_by_table(&self, from: Time, end: Time) -> MilliCpu {
+        let slots = calendar::slot(from)..calendar::slot(end);
+        let count = u64::try_from(slots.end - slots.start).unwrap_or(1).max(1);
+        MilliCpu(slots.map(|slot| self.by_table(slot).median.0).sum::<u64>() / count)
     }
 
     /// What the table says of a quarter of an hour, or what stands for it as long as too little is known.

@@ -50,8 +50,9 @@ fn a_weekly_pattern_is_told_an_hour_and_days_ahead() {
     assert_eq!(profile.over(sunday_night, hours(8)), MilliCpu(3000), "work may begin a quarter of an hour early");
     assert_eq!(profile.over(monday + hours(5 * 24), hours(48)), MilliCpu(200), "the weekend");
     let outlook = profile.outlook(monday).unwrap();
-    let high: Vec<usize> = (0..24).filter(|&hour| outlook.hours[hour] == MilliCpu(3000)).collect();
+    let high: Vec<usize> = (0..24).filter(|&hour| outlook.hours[hour].high == MilliCpu(3000)).collect();
     assert_eq!(high, (7..17).collect::<Vec<_>>());
+    assert!(outlook.hours[9].median > MilliCpu(2500) && outlook.hours[20].median <= MilliCpu(200), "{outlook:?}");
 }
 
 #[test]
@@ -68,8 +69,10 @@ fn what_it_does_now_counts_for_the_next_hour_and_not_longer() {
     let profile = watched(hours(170), |hour| if hour >= 168 { 2500 } else { 200 });
     let now = MONDAY + hours(170);
     let outlook = profile.outlook(now).unwrap();
-    assert!(outlook.hours[0] >= MilliCpu(2490), "{outlook:?}");
-    assert!(outlook.hours[2..].iter().all(|high| *high == MilliCpu(200)), "{outlook:?}");
+    assert!(outlook.hours[0].high >= MilliCpu(2490), "{outlook:?}");
+    assert!(outlook.hours[2..].iter().all(|hour| hour.high == MilliCpu(200)), "{outlook:?}");
+    // Half of the surprise is expected to last for the hour.
+    assert!((1200..1500).contains(&outlook.hours[0].median.0), "{outlook:?}");
     let (soon, late) = (profile.expected(now), profile.expected(now + Duration::from_secs(50 * 60)));
     assert!(soon.median > MilliCpu(2400) && late.median < MilliCpu(900), "{soon:?} {late:?}");
 }
@@ -179,7 +182,8 @@ proptest! {
         let now = profile.last().unwrap_or(MONDAY) + Duration::from_secs(after);
         if let Some(outlook) = profile.outlook(now) {
             let plain: Vec<MilliCpu> = (0..24).map(|hour| profile.over(now + HOUR * hour, HOUR)).collect();
-            prop_assert_eq!(outlook.hours, plain);
+            prop_assert!(outlook.hours.iter().all(|hour| hour.median <= hour.high));
+            prop_assert_eq!(outlook.hours.iter().map(|hour| hour.high).collect::<Vec<_>>(), plain);
         }
     }
 

@@ -97,7 +97,7 @@ impl Relations {
             if matches!(rule.kind, RuleKind::MaxVms { .. }) && rule.vms.is_empty() {
                 of_all_vms.push(here);
             }
-            let mut marked = HostSet::of(hosts.len(), |_| false);
+            let mut marked = HostSet::none(hosts.len());
             if asked == Asked::AtMost(0) {
                 relations.levels[level as usize].all().iter().for_each(|host| marked.insert(*host));
             }
