@@ -4,7 +4,7 @@
 //! with the history: some in each round, so that each is kept every two hours, and all at an orderly end. After kill -9 at most two hours of learning
 //! are lost, which leaves cells of the table unvisited for this week. A VM that had no figure for 30 days is forgotten.
 //!
-//! At 30,000 VMs, by the sizes of what is kept: 72 MB for profiles and 14 MB for outlooks; 67 MB of profiles in the database, which takes a page
+//! At 30,000 VMs, by the sizes of what is kept: 72 MB for profiles and 26 MB for outlooks; 67 MB of profiles in the database, which takes a page
 //! of 4 KB for each (125 MB), of which 62 are written in a round of 15 s. Times are in the bench `coverage` of `forecast`.
 
 use std::collections::{BTreeMap, BTreeSet};
