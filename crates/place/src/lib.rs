@@ -6,6 +6,7 @@
 //!
 //! [`search()`] takes a [`Problem`], a question in numbers with what everything costs, and looks for a cheaper placement.
 
+pub mod bound;
 mod contract;
 pub mod cost;
 pub mod placement;
