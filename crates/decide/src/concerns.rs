@@ -91,6 +91,7 @@ impl Concern<'_> {
         match &self.about {
             About::Companions { asks: RelationKind::AtMost(limit), there, .. } => there.values().any(|vms| vms > limit),
             About::Companions { asks: RelationKind::Near, there, .. } => there.len() > 1,
+            About::Companions { asks: RelationKind::AtLeast(least), there, .. } => there.len() < *least as usize,
             About::Places { welcome } => self.vms.iter().any(|vm| !welcome[snapshot.vm(*vm).host.at()]),
         }
     }
@@ -110,6 +111,10 @@ impl Concern<'_> {
                     }
                     (RelationKind::AtMost(limit), _) => {
                         (count > *limit).then(|| format!("{count} of its VMs are where {name} is"))
+                    }
+                    (RelationKind::AtLeast(least), _) => {
+                        let places = there.len();
+                        (places < *least as usize).then(|| format!("its VMs are in {places} places, not in {least}"))
                     }
                     (RelationKind::Near, _) => {
                         ((count as usize) < self.vms.len()).then(|| format!("not all of its VMs are where {name} is"))

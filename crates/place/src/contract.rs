@@ -1,12 +1,19 @@
 //! What a [`Problem`] must keep so that it can be searched: lists are as long as they should be, numbers point at something, and what
 //! has a size or a cost has none below 0 (but tables, which may say that a place is better than nothing).
 
-use crate::problem::{Problem, Relation};
+use crate::problem::{Dependency, Excess, Problem, Relation};
 
 impl Problem {
     /// What is wrong with the question, if anything is.
     pub fn flaw(&self) -> Option<String> {
-        let found = [self.flaw_of_hosts(), self.flaw_of_vms(), self.flaw_of_relations(), self.flaw_of_terms()];
+        let found = [
+            self.flaw_of_hosts(),
+            self.flaw_of_vms(),
+            self.flaw_of_relations(),
+            self.flaw_of_dependencies(),
+            self.flaw_of_excesses(),
+            self.flaw_of_terms(),
+        ];
         found.into_iter().flatten().next()
     }
 
@@ -35,6 +42,35 @@ impl Problem {
             !(ascending && known && numbered && priced && it.domains.len() == self.hosts.len())
         });
         relation.map(|i| format!("relation {i}: VMs ascending, one domain for each host, no cost below 0"))
+    }
+
+    fn flaw_of_dependencies(&self) -> Option<String> {
+        let (vms, hosts) = (self.vms.len() as u32, self.hosts.len());
+        let listed =
+            |list: &[u32]| list.windows(2).all(|pair| pair[0] < pair[1]) && list.last().is_none_or(|it| *it < vms);
+        let fine = |it: &Dependency| {
+            let apart = it.of.iter().all(|vm| it.vms.binary_search(vm).is_err());
+            let domains = it.domains.len() == hosts && it.domains.iter().all(|domain| (*domain as usize) < hosts);
+            listed(&it.vms) && listed(&it.of) && apart && domains
+        };
+        let dependency = self.dependencies.iter().position(|it| !fine(it));
+        dependency.map(|i| format!("dependency {i}: VMs ascending, in one list only, and one domain for each host"))
+    }
+
+    fn flaw_of_excesses(&self) -> Option<String> {
+        if !(self.transient.is_empty() || self.transient.len() == self.resources) {
+            return Some("transient: one for each resource, or none at all".to_owned());
+        }
+        let disrupted = |it: &crate::problem::Disruption| it.group.len() == self.vms.len() && it.each >= 0;
+        if self.disruption.as_ref().is_some_and(|it| !disrupted(it)) {
+            return Some("disruption: a group for each VM, and no cost below 0".to_owned());
+        }
+        let fine = |it: &Excess| {
+            let known = it.parts.iter().all(|(resource, _)| *resource < self.resources);
+            known && it.above.len() == self.hosts.len() && it.each >= 0
+        };
+        let excess = self.excesses.iter().position(|it| !fine(it));
+        excess.map(|i| format!("excess {i}: known resources, one level for each host, no cost below 0"))
     }
 
     fn flaw_of_terms(&self) -> Option<String> {

@@ -2,11 +2,11 @@
 //!
 //! Method: one pass over VMs, hosts and relations. Sums are kept in 128 bits; what leaves this room as [`Points`] is cut to 64.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use ulm_model::HostIx;
 
-use crate::problem::{Curve, Points, Problem, Relation, RelationKind, WantedRoom};
+use crate::problem::{Curve, Dependency, Disruption, Excess, Points, Problem, Relation, RelationKind, WantedRoom};
 
 /// A sum of points or sizes.
 pub(crate) type Sum = i128;
@@ -21,8 +21,14 @@ const MOST_EXCESS: Sum = 10_000 * WHOLE;
 pub struct Costs {
     /// Surplus VMs and domains of relations, broken hard ones included.
     pub relations: Points,
+    /// Domains that lack what their VMs need.
+    pub dependencies: Points,
     /// Load above the floors.
     pub curves: Points,
+    /// Load above hosts' own levels.
+    pub excesses: Points,
+    /// Moved VMs of the group of which most are moved.
+    pub disruption: Points,
     /// Hosts that carry VMs.
     pub awake: Points,
     /// VMs of some class on hosts of some class.
@@ -43,8 +49,9 @@ impl Costs {
 
     /// All together, uncut.
     pub(crate) fn exact(&self) -> Sum {
-        let all = [self.relations, self.curves, self.awake, self.tables, self.rooms, self.moves, self.stays];
-        all.iter().map(|it| Sum::from(*it)).sum()
+        let hold = [self.relations, self.dependencies, self.tables, self.rooms, self.moves, self.stays];
+        let bear = [self.curves, self.excesses, self.awake, self.disruption];
+        hold.iter().chain(&bear).map(|it| Sum::from(*it)).sum()
     }
 }
 
@@ -64,6 +71,10 @@ pub fn cost(problem: &Problem, at: &[u32]) -> Costs {
     let hosts = 0..problem.hosts.len();
     let on_curve =
         |curve: &Curve| hosts.clone().map(|h| Sum::from(curve.points(h, load(h)[curve.resource]))).sum::<Sum>();
+    let in_excess = |excess: &Excess| {
+        let points = |h| Sum::from(excess.points(h, excess.load(load(h))));
+        hosts.clone().map(points).sum::<Sum>()
+    };
     let missing = |room: &WantedRoom| {
         let set = &problem.sets[room.allowed as usize];
         let fits = |h: &usize| u64::from(room.fits(&problem.hosts[*h].capacity, |r| load(*h)[r]));
@@ -76,6 +87,13 @@ pub fn cost(problem: &Problem, at: &[u32]) -> Costs {
         .flat_map(|table| (0..at.len()).map(move |vm| Sum::from(table.points[table.place(vm, at[vm] as usize)])));
     Costs {
         relations: points(problem.relations.iter().map(|it| it.price() * Sum::from(it.surplus(at))).sum()),
+        dependencies: points(
+            problem.dependencies.iter().map(|it| Dependency::BROKEN * Sum::from(it.lacking(at))).sum(),
+        ),
+        excesses: points(problem.excesses.iter().map(in_excess).sum()),
+        disruption: points(
+            problem.disruption.as_ref().map_or(0, |it| Sum::from(it.each) * Sum::from(it.most(problem, at))),
+        ),
         curves: points(problem.curves.iter().map(on_curve).sum()),
         awake: points(problem.awake.iter().zip(&awake).filter(|it| *it.1).map(|it| Sum::from(*it.0)).sum()),
         tables: points(in_tables.sum()),
@@ -109,6 +127,48 @@ impl Curve {
             _ => weight.saturating_mul(excess * excess * (excess * excess)) / (WHOLE * WHOLE * WHOLE * WHOLE),
         };
         all.min(Sum::from(Self::MOST)) as Points
+    }
+}
+
+impl Excess {
+    /// The most that it costs on one host, so that sums over hosts remain exact.
+    pub const MOST: Points = 1 << 56;
+
+    /// What is looked at of a host's loads.
+    pub(crate) fn load(&self, load: &[Sum]) -> Sum {
+        self.parts.iter().map(|(resource, factor)| load[*resource].saturating_mul(Sum::from(*factor))).sum()
+    }
+
+    /// What this costs on this host.
+    pub(crate) fn points(&self, host: usize, load: Sum) -> Points {
+        let level = self.above[host];
+        let above = load - Sum::from(level);
+        if level == i64::MAX || above <= 0 {
+            return 0;
+        }
+        above.saturating_mul(Sum::from(self.each)).min(Sum::from(Self::MOST)) as Points
+    }
+}
+
+impl Disruption {
+    /// How many VMs of the group of which most are moved are elsewhere than now.
+    pub fn most(&self, problem: &Problem, at: &[u32]) -> u32 {
+        let mut moved: BTreeMap<u32, u32> = BTreeMap::new();
+        for ((vm, host), group) in problem.vms.iter().zip(at).zip(&self.group) {
+            *moved.entry(*group).or_default() += u32::from(vm.at != *host);
+        }
+        moved.into_values().max().unwrap_or(0)
+    }
+}
+
+impl Dependency {
+    /// What each domain that lacks what its VMs need costs, where that is so from the beginning.
+    pub const BROKEN: Sum = Relation::BROKEN as Sum;
+
+    /// In how many domains VMs lack what they need.
+    pub fn lacking(&self, at: &[u32]) -> u64 {
+        let of = |vms: &[u32]| vms.iter().map(|vm| self.domains[at[*vm as usize] as usize]).collect::<BTreeSet<u32>>();
+        of(&self.vms).difference(&of(&self.of)).count() as u64
     }
 }
 
@@ -149,6 +209,7 @@ impl Relation {
         match self.kind {
             RelationKind::AtMost(most) => counts.values().map(|count| count.saturating_sub(u64::from(most))).sum(),
             RelationKind::Near => (counts.len() as u64).saturating_sub(1),
+            RelationKind::AtLeast(least) => u64::from(least).saturating_sub(counts.len() as u64),
         }
     }
 }

@@ -21,8 +21,17 @@ pub struct Problem {
     pub sets: Vec<HostSet>,
     /// What must or should hold between VMs.
     pub relations: Vec<Relation>,
+    /// Which VMs need which others near.
+    pub dependencies: Vec<Dependency>,
+    /// By resource whether a VM that was moved takes its part on the host that it comes from, too: what cannot be given back before the
+    /// move has ended, and must be there for all moves at once. Empty: none.
+    pub transient: Vec<bool>,
     /// What load costs.
     pub curves: Vec<Curve>,
+    /// What load above a host's own level costs.
+    pub excesses: Vec<Excess>,
+    /// What it costs that many VMs of one group are moved; `None`: nothing.
+    pub disruption: Option<Disruption>,
     /// What it costs that a host carries any VM, by host, those that do not take part included (see [`PlaceHost::busy`]); empty: nothing.
     pub awake: Vec<Points>,
     /// What it costs that a VM of a class is on a host of a class.
@@ -82,6 +91,19 @@ pub enum RelationKind {
     AtMost(u32),
     /// All in one domain: each domain beyond the first is a surplus.
     Near,
+    /// In at least so many domains: each that is missing is a surplus.
+    AtLeast(u32),
+}
+
+/// VMs that need others near: each domain with one of `vms` has one of `of`. Hard and no worse: the domains where it is not so never get more.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Dependency {
+    /// The VMs that need others, ascending.
+    pub vms: Vec<u32>,
+    /// The others, ascending; none is in both.
+    pub of: Vec<u32>,
+    /// For each host the number of its domain, below the number of hosts.
+    pub domains: Vec<u32>,
 }
 
 impl Relation {
@@ -105,6 +127,27 @@ pub struct Curve {
     pub power: u32,
     /// What the whole above a floor of 0 costs.
     pub weight: Points,
+}
+
+/// What load above a level costs on each host: `each` for every unit of `Σ factor · load` above the level.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Excess {
+    /// What is looked at: resources, each once, with a factor. Factors may be negative: so much of one resource is of no use without
+    /// so much of another one.
+    pub parts: Vec<(usize, i64)>,
+    /// The level, by host; may be negative. `i64::MAX`: this host is not looked at.
+    pub above: Vec<i64>,
+    /// What a unit costs.
+    pub each: Points,
+}
+
+/// What it costs that VMs of one group are moved: `each` for every moved VM of the group of which most are moved.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Disruption {
+    /// For each VM its group, from 0.
+    pub group: Vec<u32>,
+    /// What a VM costs.
+    pub each: Points,
 }
 
 /// What it costs that VMs of some class are on hosts of some class.

@@ -181,9 +181,45 @@ fn the_terms_of_the_cost_add_up() {
     it.rooms = vec![WantedRoom { shape: vec![60, 0], allowed: 0, count: 3, points: 100 }];
     it.relations = vec![Relation { vms: vec![0, 1], domains: vec![0, 1], kind: RelationKind::Near, points: Some(20) }];
     let costs = cost(&it, &[0, 1]);
-    let expected = Costs { relations: 20, curves: 100, awake: 16, tables: 9, rooms: 200, moves: 10, stays: 3 };
+    let expected =
+        Costs { relations: 20, curves: 100, awake: 16, tables: 9, rooms: 200, moves: 10, stays: 3, ..Costs::default() };
     assert_eq!(costs, expected);
     assert_eq!(costs.total(), 358);
+}
+
+#[test]
+fn machines_cost_what_is_above_their_levels_and_out_of_balance_and_what_is_lacking() {
+    let mut it = problem(2, &[(0, [10, 4]), (0, [20, 1]), (0, [30, 2])]);
+    // Above 25 of the first; two of the first for each of the second; the first VM needs the third.
+    let above = Excess { parts: vec![(0, 1)], above: vec![25, 25], each: 3 };
+    let balance = Excess { parts: vec![(0, 1), (1, -2)], above: vec![-100, 17], each: 5 };
+    it.excesses = vec![above, balance];
+    it.dependencies = vec![Dependency { vms: vec![0], of: vec![2], domains: vec![0, 1] }];
+    it.disruption = Some(Disruption { group: vec![0, 0, 1], each: 11 });
+    assert_eq!(it.flaw(), None);
+    let costs = cost(&it, &[0, 1, 0]);
+    assert_eq!(costs, Costs { excesses: 3 * 15 + 5 * 128 + 5, disruption: 11, ..costs });
+    let costs = cost(&it, &[1, 1, 0]);
+    assert_eq!(costs.excesses, 3 * 10 + 5 * 126 + 5 * 3);
+    assert_eq!((costs.disruption, costs.dependencies), (22, Relation::BROKEN));
+    // What is broken by it is not done, and what keeps it whole is.
+    it.excesses[0].each = 1_000;
+    let found = search(&it, &Effort { evaluations: 10_000, moves: 3 });
+    let moved: Vec<u32> = found.packages.iter().flat_map(|package| &package.moves).map(|one| one.vm).collect();
+    assert!(!moved.is_empty() && (moved.contains(&0) == moved.contains(&2)), "{found:?}");
+}
+
+#[test]
+fn what_is_transient_is_not_free_before_the_move_has_ended() {
+    let mut it = problem(2, &[(0, [60, 0]), (1, [60, 0])]);
+    it.tables =
+        vec![Table { vm_class: vec![0, 1], host_class: vec![0, 1], points: vec![90, 0, 0, 90], host_classes: 2 }];
+    let ends = |it: &Problem| search(it, &Effort { evaluations: 1_000, moves: 2 }).packages.len();
+    assert_eq!(ends(&it), 1, "they change places");
+    it.transient = vec![true, false];
+    assert_eq!(ends(&it), 0, "each would have to be on both");
+    it.hosts.iter_mut().for_each(|host| host.capacity[0] = 120);
+    assert!(ends(&it) > 0);
 }
 
 #[test]

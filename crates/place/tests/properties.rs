@@ -143,7 +143,10 @@ fn distinct(mut problem: Problem, sizes: &[(i64, i64)], costs: &[i64]) -> Proble
     }
     problem.tables.clear();
     problem.rooms.clear();
-    problem.relations.retain(|it| it.kind != RelationKind::Near);
+    problem.relations.retain(|it| matches!(it.kind, RelationKind::AtMost(_)));
+    problem.dependencies.clear();
+    problem.excesses.clear();
+    problem.disruption = None;
     problem
 }
 

@@ -35,7 +35,8 @@ pub(super) fn rules(state: &State<'_>, hosts: &[HostIx], movers: &[(VmIx, HostIx
                     rules.push(always(concern.rule, TaskRuleKind::Together { vms: inside }));
                 }
             }
-            RelationKind::Near => {}
+            // In how many places they are counts only in the end.
+            RelationKind::Near | RelationKind::AtLeast(_) => {}
         }
     }
     rules

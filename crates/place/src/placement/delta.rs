@@ -10,7 +10,8 @@ impl Placement<'_> {
             return None;
         }
         let relations = self.ties.shift(vm as usize, self.at(vm), to).ok()?;
-        Some(self.shift_but_relations(vm, to) + relations)
+        let dependencies = self.dependencies.shift(vm as usize, self.at(vm), to).ok()?;
+        Some(self.shift_but_relations(vm, to) + relations + dependencies)
     }
 
     /// By how much the total changes if the two VMs change places; `None`: they may not.
@@ -23,10 +24,13 @@ impl Placement<'_> {
             return None;
         }
         let relations = self.ties.swap(one as usize, from, other as usize, to).ok()?;
+        let dependencies = self.dependencies.swap(one as usize, from, other as usize, to).ok()?;
+        let excesses = self.excess_delta(from, Some(other), Some(one)) + self.excess_delta(to, Some(one), Some(other));
+        let disruption = self.disruption_delta(&[(one, to), (other, from)]);
         let own = self.own_delta(one, to) + self.own_delta(other, from);
         let curves = self.curves_delta(from, Some(other), Some(one)) + self.curves_delta(to, Some(one), Some(other));
         let rooms = self.rooms_delta(&[(from, Some(other), Some(one)), (to, Some(one), Some(other))]);
-        Some(relations + own + curves + rooms)
+        Some(relations + dependencies + own + curves + excesses + disruption + rooms)
     }
 
     /// The most that it can bring that the VM leaves its host for another one than its home, as one of two that change places or by
@@ -38,13 +42,19 @@ impl Placement<'_> {
         let tables = self.tables(vm, from) - self.least_table[vm as usize];
         let curves = -self.curves_delta(from, None, Some(vm));
         let rooms = -self.rooms_delta(&[(from, None, Some(vm))]);
-        home + tables + curves + rooms + self.ties.leave_bound(vm as usize, from)
+        let excesses = self.relief.get(vm as usize).unwrap_or(&0) - self.excess_delta(from, None, Some(vm));
+        let bound = self.ties.leave_bound(vm as usize, from) + self.dependencies.leave_bound(vm as usize);
+        home + tables + curves + excesses + rooms + bound
     }
 
     /// What [`Placement::leave_bound`] leaves out if the VM may go home.
     pub fn home_bound(&self, vm: u32) -> i128 {
         let it = &self.problem.vms[vm as usize];
-        if self.is_home(vm) { 0 } else { (Sum::from(it.move_cost) - Sum::from(it.stay_cost)).max(0) }
+        if self.is_home(vm) {
+            return 0;
+        }
+        let disruption = self.problem.disruption.as_ref().map_or(0, |it| Sum::from(it.each));
+        (Sum::from(it.move_cost) - Sum::from(it.stay_cost) + disruption).max(0)
     }
 
     /// What is saved if the VM is the last on its host and goes.
@@ -66,8 +76,10 @@ impl Placement<'_> {
         let comes = it.at != host;
         let goes = goes.map(|vm| &problem.vms[vm as usize]);
         problem.hosts[host as usize].capacity.iter().enumerate().all(|(r, capacity)| {
-            let gone = goes.map_or(0, |goes| goes.size[r]);
-            let then = self.load[place + r] - Sum::from(gone) + Sum::from(it.size[r]);
+            let keeps = |vm: &crate::problem::PlaceVm| vm.at == host && !self.kept.is_empty() && problem.transient[r];
+            let gone = goes.map_or(0, |goes| if keeps(goes) { 0 } else { goes.size[r] });
+            let taken = if keeps(it) { 0 } else { it.size[r] };
+            let then = self.taken(place + r) - Sum::from(gone) + Sum::from(taken);
             if *capacity == i64::MAX || then <= Sum::from(*capacity) {
                 return true;
             }
@@ -78,15 +90,19 @@ impl Placement<'_> {
 
     /// By how much the total changes, whether the change is allowed or not.
     pub fn price_of_shift(&self, vm: u32, to: u32) -> Sum {
-        self.shift_but_relations(vm, to) + self.ties.price_of_shift(vm as usize, self.at(vm), to)
+        let (it, from) = (vm as usize, self.at(vm));
+        let hold = self.ties.price_of_shift(it, from, to) + self.dependencies.price_of_shift(it, from, to);
+        self.shift_but_relations(vm, to) + hold
     }
 
     fn shift_but_relations(&self, vm: u32, to: u32) -> Sum {
         let from = self.at(vm);
         let opened = if self.on(to).is_empty() { self.awake_points(to) } else { 0 };
         let curves = self.curves_delta(from, None, Some(vm)) + self.curves_delta(to, Some(vm), None);
+        let excesses = self.excess_delta(from, None, Some(vm)) + self.excess_delta(to, Some(vm), None);
         let rooms = self.rooms_delta(&[(from, None, Some(vm)), (to, Some(vm), None)]);
-        opened - self.sleep_gain(vm) + self.own_delta(vm, to) + curves + rooms
+        let own = self.own_delta(vm, to) + self.disruption_delta(&[(vm, to)]);
+        opened - self.sleep_gain(vm) + own + curves + excesses + rooms
     }
 
     /// Moves, stays and tables.
@@ -121,6 +137,34 @@ impl Placement<'_> {
             more => Sum::from(curve.points(h, self.load[h * problem.resources + curve.resource] + more) - now),
         };
         problem.curves.iter().zip(now).map(of).sum()
+    }
+
+    fn excess_delta(&self, host: u32, comes: Option<u32>, goes: Option<u32>) -> Sum {
+        let (problem, h) = (self.problem, host as usize);
+        let now = &self.exceeded[h * problem.excesses.len()..];
+        let of = |(excess, now): (&crate::problem::Excess, &i64)| {
+            let more = |(r, factor): &(usize, i64)| self.more(*r, comes, goes) * Sum::from(*factor);
+            match excess.parts.iter().map(more).sum::<Sum>() {
+                0 => 0,
+                more if more < 0 && *now == 0 => 0,
+                more => Sum::from(excess.points(h, excess.load(self.load(host)) + more) - now),
+            }
+        };
+        problem.excesses.iter().zip(now).map(of).sum()
+    }
+
+    /// Of one or two VMs that go to other hosts.
+    fn disruption_delta(&self, changes: &[(u32, u32)]) -> Sum {
+        let Some(disruption) = &self.problem.disruption else { return 0 };
+        let of = |(vm, to): &(u32, u32)| {
+            let home = self.problem.vms[*vm as usize].at;
+            (disruption.group[*vm as usize], i32::from(self.at(*vm) == home) - i32::from(*to == home))
+        };
+        let change = match changes {
+            [one, rest @ ..] => self.moved.change(of(one), rest.first().map(of)),
+            [] => 0,
+        };
+        Sum::from(change) * Sum::from(disruption.each)
     }
 
     fn rooms_delta(&self, changes: &[(u32, Option<u32>, Option<u32>)]) -> Sum {

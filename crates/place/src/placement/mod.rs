@@ -14,12 +14,16 @@
 //! Complexity: a weighed or made change costs resources + curves + rooms + relations of the VM, whatever the number of hosts and VMs.
 
 mod delta;
+mod dependencies;
+mod disruption;
 mod ties;
 
 use ulm_model::HostIx;
 
 use crate::cost::{Sum, cost};
 use crate::problem::{Points, Problem};
+use dependencies::Dependencies;
+use disruption::Moved;
 use ties::Ties;
 
 /// See the module's text.
@@ -33,17 +37,25 @@ pub struct Placement<'p> {
     seat: Vec<u32>,
     /// Host × resources + resource.
     load: Vec<Sum>,
+    /// What VMs that were moved from the host keep there: host × resources + resource. Empty if no resource is transient.
+    kept: Vec<Sum>,
     /// VMs that have come to the host and take any of the resource: host × resources + resource.
     come: Vec<u32>,
     /// Host × curves + curve.
     curved: Vec<Points>,
+    /// Host × excesses + excess.
+    exceeded: Vec<Points>,
     /// Host × rooms + room.
     fits: Vec<u32>,
     /// For each room how many fit in all.
     have: Vec<u64>,
     ties: Ties<'p>,
+    dependencies: Dependencies<'p>,
+    moved: Moved,
     /// For each VM the least that the tables can cost for it.
     least_table: Vec<Sum>,
+    /// For each VM the most that excesses of its target can fall because it comes; empty if they cannot.
+    relief: Vec<Sum>,
     total: Sum,
     away: u32,
     /// What was done, each with what undoes it.
@@ -67,12 +79,17 @@ impl<'p> Placement<'p> {
             on: vec![Vec::new(); hosts],
             seat: vec![0; vms],
             load: problem.hosts.iter().flat_map(|host| host.base.iter().map(|it| Sum::from(*it))).collect(),
+            kept: vec![0; if problem.transient.contains(&true) { hosts * problem.resources } else { 0 }],
             come: vec![0; hosts * problem.resources],
             curved: vec![0; hosts * problem.curves.len()],
+            exceeded: vec![0; hosts * problem.excesses.len()],
             fits: vec![0; hosts * problem.rooms.len()],
             have: vec![0; problem.rooms.len()],
             ties: Ties::new(problem),
+            dependencies: Dependencies::new(problem),
+            moved: Moved::new(problem),
             least_table: least_table(problem),
+            relief: relief(problem),
             total: cost(problem, &at).exact(),
             away: 0,
             journal: Vec::new(),
@@ -154,7 +171,9 @@ impl<'p> Placement<'p> {
     /// Whether the VM's host has room or nothing that came to it, and the VM's hard relations are kept. A sound placement in which some
     /// VMs were moved is sound if this holds for each of them.
     pub fn is_sound_at(&self, vm: u32) -> bool {
-        self.cramped(self.at(vm)).is_none() && self.ties.kept(vm as usize, self.at(vm))
+        self.cramped(self.at(vm)).is_none()
+            && self.ties.kept(vm as usize, self.at(vm))
+            && self.dependencies.kept(vm as usize)
     }
 
     /// A resource of which the host has too little for what came to it.
@@ -162,14 +181,20 @@ impl<'p> Placement<'p> {
         let place = host as usize * self.problem.resources;
         let capacity = &self.problem.hosts[host as usize].capacity;
         (0..self.problem.resources).find(|r| {
-            self.come[place + r] > 0 && capacity[*r] != i64::MAX && self.load[place + r] > Sum::from(capacity[*r])
+            self.come[place + r] > 0 && capacity[*r] != i64::MAX && self.taken(place + r) > Sum::from(capacity[*r])
         })
     }
 
     /// Whether the host has more of some resource on it than it has.
     pub fn is_overfull(&self, host: u32) -> bool {
-        let capacity = &self.problem.hosts[host as usize].capacity;
-        self.load(host).iter().zip(capacity).any(|(load, most)| *most != i64::MAX && *load > Sum::from(*most))
+        let place = host as usize * self.problem.resources;
+        let capacity = self.problem.hosts[host as usize].capacity.iter().enumerate();
+        capacity.filter(|(_, most)| **most != i64::MAX).any(|(r, most)| self.taken(place + r) > Sum::from(*most))
+    }
+
+    /// What is taken by what is there and by what has left, but keeps its part.
+    fn taken(&self, place: usize) -> Sum {
+        self.load[place] + self.kept.get(place).copied().unwrap_or(0)
     }
 
     /// Puts the VM on the host, sound or not.
@@ -222,10 +247,30 @@ impl<'p> Placement<'p> {
         }
         self.away -= u32::from(from != it.at);
         self.away += u32::from(to != it.at);
+        self.leave_home(vm, from, to);
         self.ties.moved(vm, from, to);
+        self.dependencies.moved(vm, from, to);
         self.seat(vm, to);
         self.refresh(from);
         self.refresh(to);
+    }
+
+    /// Counts what follows from that the VM is no longer where it was at the start, or is there again.
+    fn leave_home(&mut self, vm: usize, from: u32, to: u32) {
+        let it = &self.problem.vms[vm];
+        let more = i32::from(from == it.at) - i32::from(to == it.at);
+        if more == 0 {
+            return;
+        }
+        if let Some(disruption) = &self.problem.disruption {
+            self.moved.count(disruption.group[vm], more);
+        }
+        if !self.kept.is_empty() {
+            let place = it.at as usize * self.problem.resources;
+            for (r, size) in it.size.iter().enumerate().filter(|(r, _)| self.problem.transient[*r]) {
+                self.kept[place + r] += Sum::from(*size) * Sum::from(more);
+            }
+        }
     }
 
     fn seat(&mut self, vm: usize, host: u32) {
@@ -247,6 +292,9 @@ impl<'p> Placement<'p> {
             let load = self.load[h * problem.resources + curve.resource];
             self.curved[h * problem.curves.len() + c] = curve.points(h, load);
         }
+        for (e, excess) in problem.excesses.iter().enumerate() {
+            self.exceeded[h * problem.excesses.len() + e] = excess.points(h, excess.load(self.load(host)));
+        }
         for (k, room) in problem.rooms.iter().enumerate() {
             if problem.sets[room.allowed as usize].contains(HostIx(host)) {
                 let fits = room.fits(&problem.hosts[h].capacity, |r| self.load(host)[r]);
@@ -255,6 +303,19 @@ impl<'p> Placement<'p> {
             }
         }
     }
+}
+
+fn relief(problem: &Problem) -> Vec<Sum> {
+    if problem.excesses.iter().all(|excess| excess.parts.iter().all(|(_, factor)| *factor >= 0)) {
+        return Vec::new();
+    }
+    let sizes = problem.vms.iter().map(|vm| vm.size.iter().map(|size| Sum::from(*size)).collect::<Vec<Sum>>());
+    let of = |size: Vec<Sum>| {
+        let fall =
+            |excess: &crate::problem::Excess| (-excess.load(&size)).max(0).saturating_mul(Sum::from(excess.each));
+        problem.excesses.iter().map(fall).sum()
+    };
+    sizes.map(of).collect()
 }
 
 fn least_table(problem: &Problem) -> Vec<Sum> {

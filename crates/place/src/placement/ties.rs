@@ -90,7 +90,7 @@ impl<'p> Ties<'p> {
                 let counts = &self.counts[relation * hosts..(relation + 1) * hosts];
                 counts.iter().map(|count| u64::from(count.all.saturating_sub(most))).sum()
             }
-            RelationKind::Near => u64::from(self.spread[relation].saturating_sub(1)),
+            kind => u64::from(surplus_of(kind, self.spread[relation])),
         }
     }
 
@@ -131,6 +131,7 @@ impl<'p> Ties<'p> {
             let less = match relation.kind {
                 RelationKind::AtMost(most) => count > most,
                 RelationKind::Near => count == 1 && self.spread[i] > 1,
+                RelationKind::AtLeast(least) => count != 1 && self.spread[i] < least,
             };
             if less { relation.price() } else { 0 }
         };
@@ -161,12 +162,12 @@ impl<'p> Ties<'p> {
             let domain = relation.domains[at as usize];
             relation.points.is_some()
                 || match relation.kind {
-                    _ if domain == Relation::OUTSIDE => true,
+                    RelationKind::AtMost(_) if domain == Relation::OUTSIDE => true,
                     RelationKind::AtMost(most) => {
                         let count = self.counts[self.place(i, domain)];
                         count.all <= most || count.come == 0
                     }
-                    RelationKind::Near => self.spread[i] <= self.spread_before[i].max(1),
+                    kind => surplus_of(kind, self.spread[i]) <= surplus_of(kind, self.spread_before[i]),
                 }
         })
     }
@@ -204,13 +205,14 @@ impl<'p> Ties<'p> {
 
     /// Whether a hard relation would be broken by the way.
     fn breaks(&self, way: Way) -> bool {
-        if way.from == way.to || way.to == Relation::OUTSIDE {
-            return false;
-        }
-        let to = self.counts[self.place(way.relation, way.to)];
         match self.problem.relations[way.relation].kind {
-            RelationKind::AtMost(most) => to.all >= most && !(way.to == way.home && to.come == 0),
-            RelationKind::Near => self.spread_after(way) > self.spread_before[way.relation].max(1),
+            _ if way.from == way.to => false,
+            RelationKind::AtMost(_) if way.to == Relation::OUTSIDE => false,
+            RelationKind::AtMost(most) => {
+                let to = self.counts[self.place(way.relation, way.to)];
+                to.all >= most && !(way.to == way.home && to.come == 0)
+            }
+            kind => surplus_of(kind, self.spread_after(way)) > surplus_of(kind, self.spread_before[way.relation]),
         }
     }
 
@@ -232,8 +234,8 @@ impl<'p> Ties<'p> {
                 let better = way.from != Relation::OUTSIDE && self.count(way.relation, way.from) > most;
                 Sum::from(worse) - Sum::from(better)
             }
-            RelationKind::Near => {
-                let surplus = |spread: u32| Sum::from(spread.saturating_sub(1));
+            kind => {
+                let surplus = |spread: u32| Sum::from(surplus_of(kind, spread));
                 surplus(self.spread_after(way)) - surplus(self.spread[way.relation])
             }
         }
@@ -255,5 +257,14 @@ impl<'p> Ties<'p> {
             count.all <= most || come == 0
         };
         fine(one.to, one, other) && fine(one.from, other, one)
+    }
+}
+
+/// The surplus of a relation that counts domains only, if its VMs are in so many.
+fn surplus_of(kind: RelationKind, spread: u32) -> u32 {
+    match kind {
+        RelationKind::AtMost(_) => 0,
+        RelationKind::Near => spread.saturating_sub(1),
+        RelationKind::AtLeast(least) => least.saturating_sub(spread),
     }
 }

@@ -18,11 +18,13 @@ pub enum Mix {
     Rules,
     /// Room that is wanted, and tables.
     Rooms,
+    /// Transient resources, excesses, dependencies, disruption.
+    Machines,
     /// All of it.
     All,
 }
 
-pub const MIXES: [Mix; 5] = [Mix::Spread, Mix::Sleep, Mix::Rules, Mix::Rooms, Mix::All];
+pub const MIXES: [Mix; 6] = [Mix::Spread, Mix::Sleep, Mix::Rules, Mix::Rooms, Mix::Machines, Mix::All];
 pub const RESOURCES: usize = 2;
 
 impl Mix {
@@ -63,7 +65,13 @@ fn of(mix: Mix, hosts: usize, vms: usize, unit: i64) -> impl Strategy<Value = Pr
     let relation = (
         prop::collection::vec(any::<bool>(), vms),
         prop::collection::vec(select(vec![0, 1, Relation::OUTSIDE, 1, 0, 1]), hosts),
-        select(vec![RelationKind::AtMost(1), RelationKind::AtMost(2), RelationKind::Near]),
+        select(vec![
+            RelationKind::AtMost(1),
+            RelationKind::AtMost(2),
+            RelationKind::Near,
+            RelationKind::AtLeast(2),
+            RelationKind::AtLeast(3),
+        ]),
         select(vec![None, None, Some(40), Some(200)]),
     );
     let relation = relation.prop_map(|(of, domains, kind, points)| Relation {
@@ -73,6 +81,25 @@ fn of(mix: Mix, hosts: usize, vms: usize, unit: i64) -> impl Strategy<Value = Pr
         points,
     });
     let relations = prop::collection::vec(relation, if mix.has(Mix::Rules) { 1..4 } else { 0..1 });
+    let dependency = (prop::collection::vec(0u8..4, vms), prop::collection::vec(select(vec![0, 1]), hosts));
+    let dependency = dependency.prop_map(|(part, domains)| {
+        let of = |which: u8| (0..part.len() as u32).filter(|vm| part[*vm as usize] == which).collect::<Vec<u32>>();
+        Dependency { vms: of(1), of: of(2), domains }
+    });
+    let dependencies = prop::collection::vec(dependency, if mix.has(Mix::Machines) { 0..3 } else { 0..1 });
+    let excess =
+        (prop::collection::vec((0..RESOURCES, -2i64..3), 1..3), prop::collection::vec(-5i64..12, hosts), 0i64..30);
+    let excess = excess.prop_map(move |(mut parts, above, each)| {
+        parts.sort();
+        parts.dedup_by_key(|part| part.0);
+        let above = above.into_iter().map(|it| if it == -5 { i64::MAX } else { it * unit }).collect();
+        Excess { parts, above, each }
+    });
+    let excesses = prop::collection::vec(excess, if mix.has(Mix::Machines) { 1..3 } else { 0..1 });
+    let transient = prop::collection::vec(any::<bool>(), if mix.has(Mix::Machines) { RESOURCES } else { 0 });
+    let disruption = (prop::collection::vec(0u32..3, vms), 0i64..50, any::<bool>());
+    let disruption = disruption
+        .prop_map(move |(group, each, some)| (some && mix.has(Mix::Machines)).then_some(Disruption { group, each }));
     let curve = (prop::collection::vec(8i64..16, hosts), 0u32..7000, select(vec![1, 2, 4]), 10i64..1000);
     let curve = curve.prop_map(move |(whole, floor, power, weight)| Curve {
         resource: 0,
@@ -81,12 +108,13 @@ fn of(mix: Mix, hosts: usize, vms: usize, unit: i64) -> impl Strategy<Value = Pr
         power,
         weight,
     });
-    let curves = prop::collection::vec(curve, if mix == Mix::Rooms { 0..1 } else { 1..3 }).prop_map(|mut curves| {
-        for (i, curve) in curves.iter_mut().enumerate() {
-            curve.resource = i % RESOURCES;
-        }
-        curves
-    });
+    let curves = prop::collection::vec(curve, if matches!(mix, Mix::Rooms | Mix::Machines) { 0..1 } else { 1..3 })
+        .prop_map(|mut curves| {
+            for (i, curve) in curves.iter_mut().enumerate() {
+                curve.resource = i % RESOURCES;
+            }
+            curves
+        });
     let awake = prop::collection::vec(0i64..300, if mix.has(Mix::Sleep) { hosts } else { 0 });
     let table = (
         prop::collection::vec(0u32..2, vms),
@@ -113,10 +141,25 @@ fn of(mix: Mix, hosts: usize, vms: usize, unit: i64) -> impl Strategy<Value = Pr
         awake,
         tables,
         rooms,
+        (dependencies, excesses, transient, disruption),
     );
-    parts.prop_map(|(hosts, vms, sets, relations, curves, awake, tables, rooms)| {
-        let resources = RESOURCES;
-        let problem = Problem { resources, hosts, vms, sets, relations, curves, awake, tables, rooms };
+    parts.prop_map(|(hosts, vms, sets, relations, curves, awake, tables, rooms, machines)| {
+        let (dependencies, excesses, transient, disruption) = machines;
+        let problem = Problem {
+            resources: RESOURCES,
+            hosts,
+            vms,
+            sets,
+            relations,
+            dependencies,
+            transient,
+            curves,
+            excesses,
+            disruption,
+            awake,
+            tables,
+            rooms,
+        };
         assert_eq!(problem.flaw(), None);
         problem
     })
@@ -133,7 +176,10 @@ pub fn unsound(problem: &Problem, at: &[u32]) -> Option<String> {
     for (h, host) in problem.hosts.iter().enumerate() {
         for r in 0..problem.resources {
             let on = || problem.vms.iter().zip(at).filter(|(_, at)| **at as usize == h).map(|(vm, _)| vm);
-            let load = i128::from(host.base[r]) + on().map(|vm| i128::from(vm.size[r])).sum::<i128>();
+            let transient = problem.transient.get(r).copied().unwrap_or(false);
+            let left = |(vm, at): &(&PlaceVm, &u32)| transient && vm.at as usize == h && **at as usize != h;
+            let kept = problem.vms.iter().zip(at).filter(left).map(|(vm, _)| i128::from(vm.size[r])).sum::<i128>();
+            let load = i128::from(host.base[r]) + on().map(|vm| i128::from(vm.size[r])).sum::<i128>() + kept;
             let over = host.capacity[r] != i64::MAX && load > i128::from(host.capacity[r]);
             if over && on().any(|vm| vm.at as usize != h && vm.size[r] > 0) {
                 return Some(format!("host {h} took more of {r} than it has"));
@@ -141,6 +187,11 @@ pub fn unsound(problem: &Problem, at: &[u32]) -> Option<String> {
         }
     }
     let home: Vec<u32> = problem.vms.iter().map(|vm| vm.at).collect();
+    for (i, dependency) in problem.dependencies.iter().enumerate() {
+        if dependency.lacking(at) > dependency.lacking(&home) {
+            return Some(format!("dependency {i} is broken more"));
+        }
+    }
     for (i, relation) in problem.relations.iter().enumerate().filter(|it| it.1.points.is_none()) {
         if relation.surplus(at) > relation.surplus(&home) {
             return Some(format!("relation {i} is broken more"));
