@@ -29,7 +29,7 @@ use crate::table::Table;
 const SAVES: Points = 100_000;
 const MOVE: Points = 1;
 /// Questions of each class and number of VMs.
-const SEEDS: u64 = 10;
+const SEEDS: u64 = 5;
 /// Placements weighed at most for each VM.
 const EVALUATIONS: u64 = 20_000;
 
@@ -207,7 +207,7 @@ pub fn run(only: &[String]) -> anyhow::Result<()> {
         "moves",
         "search",
         "bound in",
-        "decided by",
+        "decided by (last one)",
     ]);
     for class in classes() {
         if !only.is_empty() && !only.iter().any(|word| class.name.contains(word.as_str())) {

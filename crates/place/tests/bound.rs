@@ -85,6 +85,7 @@ impl Tally {
             Why::Stays => "stays",
             Why::Sum { .. } => "sum",
             Why::Large { .. } => "large",
+            Why::Gaps => "gaps",
             Why::Apart { .. } => "apart",
         };
         *self.because.entry(why).or_default() += 1;
@@ -232,6 +233,17 @@ fn resources_together_need_more_than_each_by_itself() {
     let sizes: Vec<Vec<i64>> = (0..20).map(|i| if i % 2 == 0 { vec![62, 50] } else { vec![50, 62] }).collect();
     let why = "memory and CPU: large VMs leave gaps that none fills".to_owned();
     assert_eq!(said(&alike(20, &[150, 150], &sizes)), (10, 70, why));
+}
+
+#[test]
+fn vms_of_which_no_two_go_together_need_a_host_each() {
+    // Any two of different kinds meet in one resource, and no resource, nor sum of resources, sees it for all.
+    let kinds = [vec![60, 60, 0], vec![0, 60, 60], vec![60, 0, 60]];
+    let sizes: Vec<Vec<i64>> = (0..12).map(|i| kinds[i % 3].clone()).collect();
+    // Some room to spare: the bound is not met by how it is at the start.
+    let mut problem = alike(20, &[100, 100, 100], &sizes);
+    problem.vms.push(PlaceVm { at: 15, size: vec![1, 1, 1], ..PlaceVm::default() });
+    assert_eq!(said(&problem), (12, 84, "gaps remain however hosts are filled".to_owned()));
 }
 
 #[test]

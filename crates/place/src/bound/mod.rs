@@ -16,7 +16,9 @@
 //! * the same seen through dual feasible functions ([`steps`]): VMs that are large against hosts weigh more than they
 //!   take, since what is left beside them is lost. On two resources together they see that no three VMs go on a host
 //!   though three would by each resource alone;
-//! * 1 for each VM of a hard relation of the kind [`RelationKind::AtMost`] ([`apart`]).
+//! * 1 for each VM of a hard relation of the kind [`RelationKind::AtMost`] ([`apart`]);
+//! * prices by the linear program over all ways to fill a host ([`prices`]), where VMs have few shapes and hosts are of
+//!   few kinds.
 //!
 //! How many hosts bear a weight: the strongest first. For how many points: the cheapest for its strength first, the
 //! last one in part ([`cover`]).
@@ -25,7 +27,7 @@
 //! [`RelationKind::Near`], and which VM may be on which host, beyond what separates hosts altogether.
 //!
 //! Complexity: for each of a dozen measures a sort of the sizes; then functions × pieces × log VMs, so 20,000 VMs of as
-//! many sizes cost some ten milliseconds.
+//! many sizes cost some ten milliseconds. [`prices`] has its own budget, which lets it take some tenths of a second.
 //!
 //! [`RelationKind::AtMost`]: crate::RelationKind::AtMost
 //! [`RelationKind::Near`]: crate::RelationKind::Near
@@ -35,6 +37,7 @@ mod cover;
 mod least;
 mod measure;
 mod part;
+mod prices;
 mod steps;
 
 use crate::problem::{Points, Problem};
@@ -72,6 +75,8 @@ pub enum Why {
         /// By which resources, together if several.
         of: Vec<usize>,
     },
+    /// However hosts are filled, gaps remain.
+    Gaps,
     /// VMs that a hard relation keeps apart.
     Apart {
         /// Which relation.
@@ -90,6 +95,7 @@ impl Why {
             Why::Stays => "hosts that carry what cannot leave them".to_owned(),
             Why::Sum { of } => format!("{}: what all VMs take together", names(of)),
             Why::Large { of } => format!("{}: large VMs leave gaps that none fills", names(of)),
+            Why::Gaps => "gaps remain however hosts are filled".to_owned(),
             Why::Apart { vms, .. } => format!("{vms} VMs that must be apart"),
         }
     }
@@ -134,6 +140,13 @@ fn of_part(problem: &Problem, part: &Part<'_>) -> HostBound {
     offer(one.hosts(), one.points(), Why::Sum { of: Vec::new() });
     measure::bounds(part, &mut offer);
     apart::bounds(problem, part, &mut offer);
+    let known = (best.hosts, best.points.max(cover::cheapest(part, best.hosts)));
+    prices::bounds(part, known, &mut |hosts, points, because| {
+        if hosts > best.hosts {
+            (best.hosts, best.because) = (hosts, because);
+        }
+        best.points = best.points.max(points);
+    });
     let (hosts, points) = (best.hosts, best.points);
     best.points = points.max(cover::cheapest(part, hosts));
     best

@@ -22,6 +22,8 @@ pub(super) struct Bin {
     pub room: Vec<Sum>,
     /// Whether it carries something in any case.
     pub awake: bool,
+    /// Whether it carries something now.
+    pub now: bool,
     /// What it costs that it is awake.
     pub points: Points,
 }
@@ -35,6 +37,12 @@ impl Part<'_> {
     /// What the hosts cost that are awake in any case.
     pub fn awake_points(&self) -> Points {
         self.hosts.iter().filter(|host| host.awake).fold(0, |sum, host| sum.saturating_add(host.points))
+    }
+
+    /// Hosts that carry something now, and what they cost: no bound can be above.
+    pub fn now(&self) -> (u32, Points) {
+        let now = self.hosts.iter().filter(|host| host.now);
+        now.fold((0, 0), |sum, host| (sum.0 + 1, sum.1.saturating_add(host.points)))
     }
 }
 
@@ -58,6 +66,8 @@ pub(super) fn parts(problem: &Problem) -> Vec<Part<'_>> {
     for (vm, _) in problem.vms.iter().zip(&fixed).filter(|it| *it.1) {
         awake[vm.at as usize] = true;
     }
+    let mut now = awake.clone();
+    problem.vms.iter().for_each(|vm| now[vm.at as usize] = true);
     for (h, room) in rooms.into_iter().enumerate() {
         let root = roots[h];
         if place[root] == usize::MAX {
@@ -65,7 +75,7 @@ pub(super) fn parts(problem: &Problem) -> Vec<Part<'_>> {
             parts.push(Part { hosts: Vec::new(), vms: Vec::new(), resources: problem.resources });
         }
         let points = problem.awake.get(h).copied().unwrap_or(0);
-        parts[place[root]].hosts.push(Bin { host: h as u32, room, awake: awake[h], points });
+        parts[place[root]].hosts.push(Bin { host: h as u32, room, awake: awake[h], now: now[h], points });
     }
     for (vm, _) in problem.vms.iter().zip(&fixed).filter(|it| !*it.1) {
         parts[place[roots[vm.at as usize]]].vms.push(Item { size: &vm.size });
