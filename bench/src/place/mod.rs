@@ -1,5 +1,6 @@
 //! Placement: one file for each set of instances.
 
+mod balcon;
 mod packing;
 
 use std::path::Path;
@@ -9,6 +10,8 @@ use clap::Subcommand;
 /// A set of instances.
 #[derive(Subcommand)]
 pub enum Set {
+    /// Consolidation of 40 clusters: hosts and memory moved, beside BalCon.
+    Balcon,
     /// Defragment: classes of vector bin packing from the literature, against lower bounds.
     Packing {
         /// Only classes whose names contain one of these words.
@@ -17,8 +20,9 @@ pub enum Set {
 }
 
 /// Prints the table of a set.
-pub fn run(set: &Set, _data: &Path) -> anyhow::Result<()> {
+pub fn run(set: &Set, data: &Path) -> anyhow::Result<()> {
     match set {
+        Set::Balcon => balcon::run(data),
         Set::Packing { only } => packing::run(only),
     }
 }

@@ -9,10 +9,11 @@
 //!
 //! Abstraction: a [`Problem`]: sizes, sets, relations and terms of cost, all integers.
 //!
-//! Method: first what is urgent ([`repair`]). Then steepest descent, quick neighbourhoods first, from the beginning after each success:
-//! one VM goes elsewhere ([`shift`]), two change places ([`swap`]), what should be near comes together ([`gather`]), room is made for
-//! what is wanted ([`rooms`]), a host is emptied as a whole ([`empty`]), one VM makes room for another ([`eject`]). Moves and
-//! exchanges are first looked for between the few most promising VMs and hosts, at last between all. Then VMs go home whose move brings nothing, and the moves are split into [`packages`].
+//! Method: first what is urgent ([`repair`]), then hosts are emptied, many at once ([`close`]). Then steepest descent, quick
+//! neighbourhoods first, from the beginning after each success: one VM goes elsewhere ([`shift`]), two change places ([`swap`]), what
+//! should be near comes together ([`gather`]), room is made for what is wanted ([`rooms`]), a host is emptied as a whole ([`empty`]),
+//! one VM makes room for another ([`eject`]). Moves and exchanges are first looked for between the few most promising VMs and hosts, at
+//! last between all. Then VMs go home whose move brings nothing, and the moves are split into [`packages`].
 //!
 //! Most VMs are passed over at once: what a VM can bring by leaving its host is known without looking at targets
 //! ([`Placement::leave_bound`]); so where nothing is wrong, one look at each VM is all, and where a target costs nothing
@@ -20,10 +21,12 @@
 //!
 //! Complexity: a pass over the VMs, and for each VM that could bring something at most all hosts (shift) or all VMs (swap).
 
+mod close;
 mod eject;
 mod empty;
 mod gather;
 mod order;
+mod pack;
 mod packages;
 mod repair;
 mod rooms;
@@ -44,21 +47,36 @@ pub fn search(problem: &Problem, effort: &Effort) -> Found {
     let mut search = Search::new(problem, effort);
     let before = search.state.total();
     repair::run(&mut search);
-    loop {
-        while descend(&mut search) {}
-        if !shift::home(&mut search) || search.spent() {
-            break;
+    let closed = close::run(&mut search);
+    settle(&mut search);
+    let mut split = packages::split(problem, search.state.all(), &search.together);
+    if closed && split.dropped {
+        // Moves that only made room for others were dropped: what remains may be better settled without them.
+        let mut at: Vec<u32> = problem.vms.iter().map(|vm| vm.at).collect();
+        split.packages.iter().flat_map(|it| &it.moves).for_each(|step| at[step.vm as usize] = step.to);
+        for (vm, host) in at.into_iter().enumerate() {
+            search.shift(vm as u32, host);
         }
+        settle(&mut search);
+        split = packages::split(problem, search.state.all(), &search.together);
     }
-    let mut settled = !search.spent();
-    let split = packages::split(problem, search.state.all(), &search.together);
-    settled &= !split.dropped;
+    let settled = !search.spent() && !split.dropped;
     Found {
         packages: split.packages,
         before: points(before),
         after: points(split.after),
         evaluations: search.evaluations,
         settled,
+    }
+}
+
+/// Until no neighbourhood brings more.
+fn settle(search: &mut Search<'_>) {
+    loop {
+        while descend(search) {}
+        if !shift::home(search) || search.spent() {
+            break;
+        }
     }
 }
 
