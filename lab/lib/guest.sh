@@ -84,10 +84,19 @@ cmd_guest() {
     done
     [[ ! -f $(guest_file "$name") ]] || die "there is a guest '$name' already"
     printf '%s\n' "id=$id" "host=$host" "mem=$mem" >"$(guest_file "$name")"
-    : >"$(console "$name")"
     guest_xml "$name" "$id" "$mem" "$dirty" "$rate" "$cpu" "$disk" "$host" >"$RUN/guests.$name.xml"
-    if ! { host_virsh "$host" define "$RUN/guests.$name.xml" && VIRSH_TIMEOUT=60 host_virsh "$host" start "$name"; } >/dev/null; then
+    # On a machine that is busy with other work libvirt may give up on a QEMU that is slow to answer.
+    local attempt code=1
+    for attempt in 1 2 3; do
+        : >"$(console "$name")"
+        host_virsh "$host" define "$RUN/guests.$name.xml" >/dev/null &&
+            VIRSH_TIMEOUT=60 host_virsh "$host" start "$name" >/dev/null && code=0 || code=$?
+        ((code != 0)) || break
+        say "libvirt on host $host did not start $name, attempt $attempt (code $code)"
+        host_virsh "$host" destroy "$name" >/dev/null 2>&1 || true
         host_virsh "$host" undefine "$name" >/dev/null 2>&1 || true
+    done
+    if ((code != 0)); then
         rm -f "$(guest_file "$name")"
         die "libvirt on host $host did not start $name (see lab logs)"
     fi
