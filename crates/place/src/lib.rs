@@ -5,6 +5,7 @@
 //! counted in the scene before the next choice is made, so the order of calls is the order of precedence.
 //!
 //! [`search()`] takes a [`Problem`], a question in numbers with what everything costs, and looks for a cheaper placement.
+//! [`anneal()`] looks longer, where there is time.
 
 pub mod bound;
 mod contract;
@@ -23,4 +24,5 @@ pub use problem::{
 };
 pub use relieve::{Candidate, Choice, Count, Fate, Relief, Tried, relieve};
 pub use scene::{Barred, Ceiling, Obstacle, Scene, Use};
+pub use search::anneal::{Annealed, Annealing, anneal};
 pub use search::search;

@@ -25,7 +25,7 @@ impl Placement<'_> {
         }
         let relations = self.ties.swap(one as usize, from, other as usize, to).ok()?;
         let dependencies = self.dependencies.swap(one as usize, from, other as usize, to).ok()?;
-        let excesses = self.excess_delta(from, Some(other), Some(one)) + self.excess_delta(to, Some(one), Some(other));
+        let excesses = self.excess_of_exchange(one, other);
         let disruption = self.disruption_delta(&[(one, to), (other, from)]);
         let own = self.own_delta(one, to) + self.own_delta(other, from);
         let curves = self.curves_delta(from, Some(other), Some(one)) + self.curves_delta(to, Some(one), Some(other));
@@ -42,7 +42,7 @@ impl Placement<'_> {
         let tables = self.tables(vm, from) - self.least_table[vm as usize];
         let curves = -self.curves_delta(from, None, Some(vm));
         let rooms = -self.rooms_delta(&[(from, None, Some(vm))]);
-        let excesses = self.relief.get(vm as usize).unwrap_or(&0) - self.excess_delta(from, None, Some(vm));
+        let excesses = self.relief.get(vm as usize).unwrap_or(&0) - self.excess_of_leaving(vm);
         let bound = self.ties.leave_bound(vm as usize, from) + self.dependencies.leave_bound(vm as usize);
         home + tables + curves + excesses + rooms + bound
     }
@@ -71,20 +71,43 @@ impl Placement<'_> {
 
     /// Whether the host would have room for the VM, after `goes` has left it.
     pub fn has_room(&self, vm: u32, host: u32, goes: Option<u32>) -> bool {
-        let problem = self.problem;
-        let (it, place) = (&problem.vms[vm as usize], host as usize * problem.resources);
-        let comes = it.at != host;
-        let goes = goes.map(|vm| &problem.vms[vm as usize]);
-        problem.hosts[host as usize].capacity.iter().enumerate().all(|(r, capacity)| {
-            let keeps = |vm: &crate::problem::PlaceVm| vm.at == host && !self.kept.is_empty() && problem.transient[r];
-            let gone = goes.map_or(0, |goes| if keeps(goes) { 0 } else { goes.size[r] });
-            let taken = if keeps(it) { 0 } else { it.size[r] };
-            let then = self.taken(place + r) - Sum::from(gone) + Sum::from(taken);
-            if *capacity == i64::MAX || then <= Sum::from(*capacity) {
+        let resources = self.problem.resources;
+        let size = |vm: u32| &self.flat.size[vm as usize * resources..][..resources];
+        let (mine, free) = (size(vm), &self.flat.free[host as usize * resources..][..resources]);
+        if !self.kept.is_empty() && self.flat.home[vm as usize] == host {
+            return self.has_room_at_last(vm, host, goes);
+        }
+        let Some(goes) = goes else {
+            let enough = mine.iter().zip(free).all(|(size, free)| size <= free);
+            return enough || self.has_room_at_last(vm, host, None);
+        };
+        let stays = !self.kept.is_empty() && self.flat.home[goes as usize] == host;
+        let theirs = size(goes);
+        let enough = if stays {
+            let transient = &self.problem.transient;
+            let gone = |r: usize| if transient[r] { 0 } else { theirs[r] };
+            (0..resources).all(|r| mine[r] - gone(r) <= free[r])
+        } else {
+            mine.iter().zip(theirs).zip(free).all(|((mine, theirs), free)| mine - theirs <= *free)
+        };
+        enough || self.has_room_at_last(vm, host, Some(goes))
+    }
+
+    /// The same, where it is not seen at a glance.
+    fn has_room_at_last(&self, vm: u32, host: u32, goes: Option<u32>) -> bool {
+        let (problem, flat) = (self.problem, &self.flat);
+        let place = host as usize * problem.resources;
+        let size = |vm: u32, r: usize| flat.size[vm as usize * problem.resources + r];
+        let is_home = |vm: u32| flat.home[vm as usize] == host;
+        (0..problem.resources).all(|r| {
+            let keeps = |vm: u32| !self.kept.is_empty() && problem.transient[r] && is_home(vm);
+            let gone = goes.map_or(0, |goes| if keeps(goes) { 0 } else { size(goes, r) });
+            let taken = if keeps(vm) { 0 } else { size(vm, r) };
+            if taken - gone <= flat.free[place + r] {
                 return true;
             }
-            let left = goes.is_some_and(|goes| goes.at != host && gone > 0);
-            self.come[place + r] - u32::from(left) + u32::from(comes && it.size[r] > 0) == 0
+            let left = goes.is_some_and(|goes| !is_home(goes) && gone > 0);
+            self.come[place + r] - u32::from(left) + u32::from(!is_home(vm) && size(vm, r) > 0) == 0
         })
     }
 
@@ -99,7 +122,7 @@ impl Placement<'_> {
         let from = self.at(vm);
         let opened = if self.on(to).is_empty() { self.awake_points(to) } else { 0 };
         let curves = self.curves_delta(from, None, Some(vm)) + self.curves_delta(to, Some(vm), None);
-        let excesses = self.excess_delta(from, None, Some(vm)) + self.excess_delta(to, Some(vm), None);
+        let excesses = self.excess_of_leaving(vm) + self.excess_of_coming(vm, to);
         let rooms = self.rooms_delta(&[(from, None, Some(vm)), (to, Some(vm), None)]);
         let own = self.own_delta(vm, to) + self.disruption_delta(&[(vm, to)]);
         opened - self.sleep_gain(vm) + own + curves + excesses + rooms
@@ -130,6 +153,9 @@ impl Placement<'_> {
 
     fn curves_delta(&self, host: u32, comes: Option<u32>, goes: Option<u32>) -> Sum {
         let (problem, h) = (self.problem, host as usize);
+        if problem.curves.is_empty() {
+            return 0;
+        }
         let now = &self.curved[h * problem.curves.len()..];
         let of = |(curve, now): (&crate::problem::Curve, &i64)| match self.more(curve.resource, comes, goes) {
             0 => 0,
@@ -137,6 +163,29 @@ impl Placement<'_> {
             more => Sum::from(curve.points(h, self.load[h * problem.resources + curve.resource] + more) - now),
         };
         problem.curves.iter().zip(now).map(of).sum()
+    }
+
+    fn excess_of_leaving(&self, vm: u32) -> Sum {
+        let from = self.at(vm);
+        match &self.flat.excesses {
+            Some(excesses) => Sum::from(excesses.goes(vm, from)),
+            None => self.excess_delta(from, None, Some(vm)),
+        }
+    }
+
+    fn excess_of_coming(&self, vm: u32, to: u32) -> Sum {
+        match &self.flat.excesses {
+            Some(excesses) => Sum::from(excesses.comes(vm, to)),
+            None => self.excess_delta(to, Some(vm), None),
+        }
+    }
+
+    fn excess_of_exchange(&self, one: u32, other: u32) -> Sum {
+        let (from, to) = (self.at(one), self.at(other));
+        match &self.flat.excesses {
+            Some(excesses) => Sum::from(excesses.changes(other, one, from) + excesses.changes(one, other, to)),
+            None => self.excess_delta(from, Some(other), Some(one)) + self.excess_delta(to, Some(one), Some(other)),
+        }
     }
 
     fn excess_delta(&self, host: u32, comes: Option<u32>, goes: Option<u32>) -> Sum {

@@ -10,12 +10,14 @@
 //!
 //! Method: for each host its loads, what each curve costs there and how many of each wanted room fit; for each relation its counts.
 //! Sums have 128 bits: sizes, loads and capacities may be as large as they like.
+//! What is asked most is kept in flat lists of 64 bits, where that changes no answer: see [`flat`].
 //!
 //! Complexity: a weighed or made change costs resources + curves + rooms + relations of the VM, whatever the number of hosts and VMs.
 
 mod delta;
 mod dependencies;
 mod disruption;
+mod flat;
 mod ties;
 
 use ulm_model::HostIx;
@@ -24,6 +26,7 @@ use crate::cost::{Sum, cost};
 use crate::problem::{Points, Problem};
 use dependencies::Dependencies;
 use disruption::Moved;
+use flat::Flat;
 use ties::Ties;
 
 /// See the module's text.
@@ -43,13 +46,14 @@ pub struct Placement<'p> {
     come: Vec<u32>,
     /// Host × curves + curve.
     curved: Vec<Points>,
-    /// Host × excesses + excess.
+    /// Host × excesses + excess; empty where [`Flat`] keeps them.
     exceeded: Vec<Points>,
     /// Host × rooms + room.
     fits: Vec<u32>,
     /// For each room how many fit in all.
     have: Vec<u64>,
-    ties: Ties<'p>,
+    flat: Flat,
+    ties: Ties,
     dependencies: Dependencies<'p>,
     moved: Moved,
     /// For each VM the least that the tables can cost for it.
@@ -74,6 +78,8 @@ impl<'p> Placement<'p> {
     pub fn new(problem: &'p Problem) -> Self {
         let (hosts, vms) = (problem.hosts.len(), problem.vms.len());
         let at: Vec<u32> = problem.vms.iter().map(|vm| vm.at).collect();
+        let flat = Flat::new(problem);
+        let exceeded = if flat.excesses.is_some() { 0 } else { hosts * problem.excesses.len() };
         let mut state = Placement {
             problem,
             on: vec![Vec::new(); hosts],
@@ -82,9 +88,10 @@ impl<'p> Placement<'p> {
             kept: vec![0; if problem.transient.contains(&true) { hosts * problem.resources } else { 0 }],
             come: vec![0; hosts * problem.resources],
             curved: vec![0; hosts * problem.curves.len()],
-            exceeded: vec![0; hosts * problem.excesses.len()],
+            exceeded: vec![0; exceeded],
             fits: vec![0; hosts * problem.rooms.len()],
             have: vec![0; problem.rooms.len()],
+            flat,
             ties: Ties::new(problem),
             dependencies: Dependencies::new(problem),
             moved: Moved::new(problem),
@@ -122,7 +129,7 @@ impl<'p> Placement<'p> {
     }
     /// Whether the VM is where it was at the start.
     pub fn is_home(&self, vm: u32) -> bool {
-        self.at(vm) == self.problem.vms[vm as usize].at
+        self.at(vm) == self.flat.home[vm as usize]
     }
     /// How many VMs are elsewhere than at the start.
     pub fn away(&self) -> u32 {
@@ -163,9 +170,7 @@ impl<'p> Placement<'p> {
 
     /// Whether the VM may be on the host as far as only the two of them are concerned.
     pub fn may_be_on(&self, vm: u32, host: u32) -> bool {
-        let it = &self.problem.vms[vm as usize];
-        let open = || self.problem.hosts[host as usize].takes;
-        host == it.at || (!it.stays && open() && self.problem.sets[it.allowed as usize].contains(HostIx(host)))
+        self.flat.may_be_on(vm, host)
     }
 
     /// Whether the VM's host has room or nothing that came to it, and the VM's hard relations are kept. A sound placement in which some
@@ -207,6 +212,20 @@ impl<'p> Placement<'p> {
         }
     }
 
+    /// Puts the VM on the host, where it is known by how much the total changes. The record of what was done is forgotten.
+    pub(crate) fn step(&mut self, vm: u32, to: u32, delta: i128) {
+        self.journal.clear();
+        self.total += delta;
+        self.carry(vm as usize, to);
+    }
+
+    /// Lets the two VMs change places, where it is known by how much the total changes. The record of what was done is forgotten.
+    pub(crate) fn exchange(&mut self, one: u32, other: u32, delta: i128) {
+        let (from, to) = (self.at(one), self.at(other));
+        self.step(one, to, delta);
+        self.carry(other as usize, from);
+    }
+
     /// The present place in the record of what was done.
     pub fn mark(&self) -> usize {
         self.journal.len()
@@ -244,6 +263,9 @@ impl<'p> Placement<'p> {
         for (r, size) in it.size.iter().enumerate() {
             self.load[place + r] -= Sum::from(*size);
             self.come[place + r] -= u32::from(from != it.at && *size > 0);
+        }
+        if let Some(excesses) = &mut self.flat.excesses {
+            excesses.count(vm, from, -1);
         }
         self.away -= u32::from(from != it.at);
         self.away += u32::from(to != it.at);
@@ -283,6 +305,9 @@ impl<'p> Placement<'p> {
             self.load[place + r] += Sum::from(*size);
             self.come[place + r] += u32::from(host != it.at && *size > 0);
         }
+        if let Some(excesses) = &mut self.flat.excesses {
+            excesses.count(vm, host, 1);
+        }
     }
 
     /// Reckons anew what follows from the loads of a host.
@@ -292,7 +317,13 @@ impl<'p> Placement<'p> {
             let load = self.load[h * problem.resources + curve.resource];
             self.curved[h * problem.curves.len() + c] = curve.points(h, load);
         }
-        for (e, excess) in problem.excesses.iter().enumerate() {
+        for (r, capacity) in problem.hosts[h].capacity.iter().enumerate() {
+            let place = h * problem.resources + r;
+            let free = Sum::from(*capacity) - self.taken(place);
+            let free = if *capacity == i64::MAX { Sum::MAX } else { free };
+            self.flat.free[place] = free.clamp(Sum::from(i64::MIN), Sum::from(i64::MAX)) as i64;
+        }
+        for (e, excess) in problem.excesses.iter().enumerate().filter(|_| self.flat.excesses.is_none()) {
             self.exceeded[h * problem.excesses.len() + e] = excess.points(h, excess.load(self.load(host)));
         }
         for (k, room) in problem.rooms.iter().enumerate() {

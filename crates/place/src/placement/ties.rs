@@ -5,23 +5,42 @@
 //!
 //! Complexity: a weighed change costs a few look-ups for each relation of the VM. Memory: relations × hosts.
 
+use std::collections::BTreeMap;
+
 use crate::cost::Sum;
 use crate::problem::{Problem, Relation, RelationKind};
 
 /// Relations and counts.
 #[derive(Clone, Debug)]
-pub(super) struct Ties<'p> {
-    problem: &'p Problem,
+pub(super) struct Ties {
+    hosts: usize,
+    /// For each VM where it is at the start.
+    home: Vec<u32>,
+    /// What each relation asks.
+    asks: Vec<Ask>,
+    /// The domains of hosts, one list for all relations that share it.
+    domains: Vec<u32>,
     /// For each VM where its relations begin in `of`; one more at the end.
     begin: Vec<u32>,
     /// The relations of all VMs, those of each ascending.
     of: Vec<u32>,
     /// Relation × hosts + domain.
     counts: Vec<Count>,
-    /// For each relation the domains that have any.
-    spread: Vec<u32>,
+}
+
+/// A relation.
+#[derive(Clone, Copy, Debug)]
+struct Ask {
+    kind: RelationKind,
+    hard: bool,
+    /// What a surplus costs.
+    price: i64,
+    /// Where its domains begin.
+    domains: u32,
+    /// How many domains have any.
+    spread: u32,
     /// The same at the start.
-    spread_before: Vec<u32>,
+    spread_before: u32,
 }
 
 /// VMs of a relation in a domain.
@@ -41,8 +60,8 @@ struct Way {
     to: u32,
 }
 
-impl<'p> Ties<'p> {
-    pub fn new(problem: &'p Problem) -> Self {
+impl Ties {
+    pub fn new(problem: &Problem) -> Self {
         let mut begin = vec![0u32; problem.vms.len() + 1];
         for vm in problem.relations.iter().flat_map(|it| &it.vms) {
             begin[*vm as usize + 1] += 1;
@@ -59,16 +78,26 @@ impl<'p> Ties<'p> {
                 *place += 1;
             }
         }
-        let counts = vec![Count::default(); problem.relations.len() * problem.hosts.len()];
-        let spread = vec![0; problem.relations.len()];
-        let mut ties = Ties { problem, begin, of, counts, spread_before: spread.clone(), spread };
+        let (mut domains, mut known) = (Vec::new(), BTreeMap::new());
+        let asks = problem.relations.iter().map(|relation| {
+            let begin = *known.entry(&relation.domains).or_insert_with(|| {
+                domains.extend_from_slice(&relation.domains);
+                (domains.len() - relation.domains.len()) as u32
+            });
+            let (hard, price) = (relation.points.is_none(), relation.points.unwrap_or(Relation::BROKEN));
+            Ask { kind: relation.kind, hard, price, domains: begin, spread: 0, spread_before: 0 }
+        });
+        let (asks, hosts) = (asks.collect(), problem.hosts.len());
+        let counts = vec![Count::default(); problem.relations.len() * hosts];
+        let home = problem.vms.iter().map(|vm| vm.at).collect();
+        let mut ties = Ties { hosts, home, asks, domains, begin, of, counts };
         for (i, relation) in problem.relations.iter().enumerate() {
             for vm in &relation.vms {
                 let home = relation.domains[problem.vms[*vm as usize].at as usize];
                 ties.arrive(i, home, home);
             }
         }
-        ties.spread_before = ties.spread.clone();
+        ties.asks.iter_mut().for_each(|ask| ask.spread_before = ask.spread);
         ties
     }
 
@@ -84,13 +113,13 @@ impl<'p> Ties<'p> {
 
     /// Surplus VMs or domains of a relation.
     pub fn surplus(&self, relation: usize) -> u64 {
-        let hosts = self.problem.hosts.len();
-        match self.problem.relations[relation].kind {
+        let hosts = self.hosts;
+        match self.asks[relation].kind {
             RelationKind::AtMost(most) => {
                 let counts = &self.counts[relation * hosts..(relation + 1) * hosts];
                 counts.iter().map(|count| u64::from(count.all.saturating_sub(most))).sum()
             }
-            kind => u64::from(surplus_of(kind, self.spread[relation])),
+            kind => u64::from(surplus_of(kind, self.asks[relation].spread)),
         }
     }
 
@@ -101,8 +130,7 @@ impl<'p> Ties<'p> {
 
     /// What a VM's move costs more, whether it breaks a hard relation or not.
     pub fn price_of_shift(&self, vm: usize, from: u32, to: u32) -> Sum {
-        let price = |i: &u32| self.surplus_change(self.way(*i as usize, vm, from, to)) * self.price(*i as usize);
-        self.of(vm).iter().map(price).sum()
+        self.of(vm).iter().map(|i| self.price(self.way(*i as usize, vm, from, to))).sum()
     }
 
     /// What the exchange of two VMs costs more. `Err`: it breaks a hard relation.
@@ -126,14 +154,14 @@ impl<'p> Ties<'p> {
     /// The most that it can bring that a VM leaves its host.
     pub fn leave_bound(&self, vm: usize, from: u32) -> Sum {
         let bound = |i: &u32| {
-            let (i, relation) = (*i as usize, &self.problem.relations[*i as usize]);
-            let count = self.count(i, relation.domains[from as usize]);
-            let less = match relation.kind {
+            let (i, ask) = (*i as usize, &self.asks[*i as usize]);
+            let count = self.count(i, self.domain(ask, from));
+            let less = match ask.kind {
                 RelationKind::AtMost(most) => count > most,
-                RelationKind::Near => count == 1 && self.spread[i] > 1,
-                RelationKind::AtLeast(least) => count != 1 && self.spread[i] < least,
+                RelationKind::Near => count == 1 && ask.spread > 1,
+                RelationKind::AtLeast(least) => count != 1 && ask.spread < least,
             };
-            if less { relation.price() } else { 0 }
+            if less { Sum::from(ask.price) } else { 0 }
         };
         self.of(vm).iter().map(bound).sum()
     }
@@ -149,7 +177,7 @@ impl<'p> Ties<'p> {
                 let place = self.place(way.relation, way.from);
                 self.counts[place].all -= 1;
                 self.counts[place].come -= u32::from(way.from != way.home);
-                self.spread[way.relation] -= u32::from(self.counts[place].all == 0);
+                self.asks[way.relation].spread -= u32::from(self.counts[place].all == 0);
             }
             self.arrive(way.relation, way.home, way.to);
         }
@@ -158,61 +186,68 @@ impl<'p> Ties<'p> {
     /// Whether the hard relations of a VM are kept where it is.
     pub fn kept(&self, vm: usize, at: u32) -> bool {
         self.of(vm).iter().all(|i| {
-            let (i, relation) = (*i as usize, &self.problem.relations[*i as usize]);
-            let domain = relation.domains[at as usize];
-            relation.points.is_some()
-                || match relation.kind {
+            let (i, ask) = (*i as usize, &self.asks[*i as usize]);
+            let domain = self.domain(ask, at);
+            !ask.hard
+                || match ask.kind {
                     RelationKind::AtMost(_) if domain == Relation::OUTSIDE => true,
                     RelationKind::AtMost(most) => {
                         let count = self.counts[self.place(i, domain)];
                         count.all <= most || count.come == 0
                     }
-                    kind => surplus_of(kind, self.spread[i]) <= surplus_of(kind, self.spread_before[i]),
+                    kind => surplus_of(kind, ask.spread) <= surplus_of(kind, ask.spread_before),
                 }
         })
     }
 
     fn place(&self, relation: usize, domain: u32) -> usize {
-        relation * self.problem.hosts.len() + domain as usize
+        relation * self.hosts + domain as usize
+    }
+
+    fn domain(&self, ask: &Ask, host: u32) -> u32 {
+        self.domains[ask.domains as usize + host as usize]
     }
 
     fn way(&self, relation: usize, vm: usize, from: u32, to: u32) -> Way {
-        let domains = &self.problem.relations[relation].domains;
-        let home = domains[self.problem.vms[vm].at as usize];
-        Way { relation, home, from: domains[from as usize], to: domains[to as usize] }
+        let domain = |host: u32| self.domain(&self.asks[relation], host);
+        Way { relation, home: domain(self.home[vm]), from: domain(from), to: domain(to) }
     }
 
     fn arrive(&mut self, relation: usize, home: u32, to: u32) {
         if to != Relation::OUTSIDE {
             let place = self.place(relation, to);
-            self.spread[relation] += u32::from(self.counts[place].all == 0);
+            self.asks[relation].spread += u32::from(self.counts[place].all == 0);
             self.counts[place].all += 1;
             self.counts[place].come += u32::from(to != home);
         }
     }
 
-    fn price(&self, relation: usize) -> Sum {
-        self.problem.relations[relation].price()
+    /// What the way costs more, whether it breaks a hard relation or not.
+    fn price(&self, way: Way) -> Sum {
+        match self.surplus_change(way) {
+            0 => 0,
+            more => Sum::from(more) * Sum::from(self.asks[way.relation].price),
+        }
     }
 
     /// What the way costs more. `Err`: it breaks a hard relation.
     fn change(&self, way: Way) -> Result<Sum, ()> {
-        if self.problem.relations[way.relation].points.is_none() && self.breaks(way) {
+        if self.asks[way.relation].hard && self.breaks(way) {
             return Err(());
         }
-        Ok(self.surplus_change(way) * self.price(way.relation))
+        Ok(self.price(way))
     }
 
     /// Whether a hard relation would be broken by the way.
     fn breaks(&self, way: Way) -> bool {
-        match self.problem.relations[way.relation].kind {
+        match self.asks[way.relation].kind {
             _ if way.from == way.to => false,
             RelationKind::AtMost(_) if way.to == Relation::OUTSIDE => false,
             RelationKind::AtMost(most) => {
                 let to = self.counts[self.place(way.relation, way.to)];
                 to.all >= most && !(way.to == way.home && to.come == 0)
             }
-            kind => surplus_of(kind, self.spread_after(way)) > surplus_of(kind, self.spread_before[way.relation]),
+            kind => surplus_of(kind, self.spread_after(way)) > surplus_of(kind, self.asks[way.relation].spread_before),
         }
     }
 
@@ -220,32 +255,32 @@ impl<'p> Ties<'p> {
     fn spread_after(&self, way: Way) -> u32 {
         let less = way.from != Relation::OUTSIDE && self.count(way.relation, way.from) == 1;
         let more = way.to != Relation::OUTSIDE && self.count(way.relation, way.to) == 0;
-        self.spread[way.relation] + u32::from(more) - u32::from(less)
+        self.asks[way.relation].spread + u32::from(more) - u32::from(less)
     }
 
     /// By how much the surplus changes.
-    fn surplus_change(&self, way: Way) -> Sum {
+    fn surplus_change(&self, way: Way) -> i64 {
         if way.from == way.to {
             return 0;
         }
-        match self.problem.relations[way.relation].kind {
+        match self.asks[way.relation].kind {
             RelationKind::AtMost(most) => {
                 let worse = way.to != Relation::OUTSIDE && self.count(way.relation, way.to) >= most;
                 let better = way.from != Relation::OUTSIDE && self.count(way.relation, way.from) > most;
-                Sum::from(worse) - Sum::from(better)
+                i64::from(worse) - i64::from(better)
             }
             kind => {
-                let surplus = |spread: u32| Sum::from(surplus_of(kind, spread));
-                surplus(self.spread_after(way)) - surplus(self.spread[way.relation])
+                let surplus = |spread: u32| i64::from(surplus_of(kind, spread));
+                surplus(self.spread_after(way)) - surplus(self.asks[way.relation].spread)
             }
         }
     }
 
     /// Whether two VMs of the relation may change places: the counts stay, but who has come and who was there may not.
     fn may_exchange(&self, one: Way, other: Way) -> bool {
-        let relation = &self.problem.relations[one.relation];
-        let RelationKind::AtMost(most) = relation.kind else { return true };
-        if relation.points.is_some() || one.from == one.to {
+        let ask = &self.asks[one.relation];
+        let RelationKind::AtMost(most) = ask.kind else { return true };
+        if !ask.hard || one.from == one.to {
             return true;
         }
         let fine = |domain: u32, comes: Way, goes: Way| {

@@ -21,6 +21,7 @@
 //!
 //! Complexity: a pass over the VMs, and for each VM that could bring something at most all hosts (shift) or all VMs (swap).
 
+pub(crate) mod anneal;
 mod close;
 mod eject;
 mod empty;

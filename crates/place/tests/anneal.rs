@@ -1,0 +1,70 @@
+//! What annealing promises, on random questions.
+
+mod common;
+
+use std::cell::Cell;
+
+use common::*;
+use proptest::prelude::*;
+use proptest::sample::select;
+use ulm_place::*;
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(500))]
+
+    #[test]
+    fn the_answer_is_sound_and_costs_what_it_says(
+        problem in select(MIXES.to_vec()).prop_flat_map(|mix| problem(mix, 6, 14, 1)),
+        moves in prop_oneof![0..8u32, Just(u32::MAX)],
+        evaluations in select(vec![0u64, 50, 20_000]),
+        seed in any::<u64>(),
+    ) {
+        let work = Annealing { evaluations, moves, seed };
+        let found = anneal(&problem, &work, &|| false);
+        prop_assert_eq!(unsound(&problem, &found.at), None);
+        prop_assert_eq!(found.after, cost(&problem, &found.at).total());
+        prop_assert_eq!(found.before, cost(&problem, &home(&problem)).total());
+        prop_assert!(found.after <= found.before);
+        let away = found.at.iter().zip(home(&problem)).filter(|(at, home)| **at != *home).count();
+        prop_assert!(away <= moves as usize);
+        prop_assert!(!found.stopped);
+        prop_assert_eq!(&found, &anneal(&problem, &work, &|| false));
+        follow(&problem, &found.in_packages(&problem), moves);
+    }
+}
+
+/// Two hosts and six VMs, and a level that only an even distribution keeps: no move and no exchange of two brings anything.
+fn uneven() -> Problem {
+    let host = PlaceHost { capacity: vec![60], base: vec![0], takes: true, busy: false };
+    let vm = |at, size| PlaceVm { at, size: vec![size], ..PlaceVm::default() };
+    Problem {
+        resources: 1,
+        hosts: vec![host; 2],
+        vms: vec![vm(0, 8), vm(0, 6), vm(0, 9), vm(0, 7), vm(1, 13), vm(1, 13)],
+        sets: vec![ulm_rules::HostSet::all(2)],
+        excesses: vec![Excess { parts: vec![(0, 1)], above: vec![28, 28], each: 5 }],
+        ..Problem::default()
+    }
+}
+
+#[test]
+fn the_best_is_found_where_a_few_vms_are_everything() {
+    let found = anneal(&uneven(), &Annealing { evaluations: 10_000, moves: u32::MAX, seed: 1 }, &|| false);
+    assert_eq!((found.before, found.after), (10, 0));
+}
+
+#[test]
+fn whoever_says_stop_gets_the_best_so_far() {
+    let mut problem = uneven();
+    problem.vms[1].size = vec![5];
+    let asked = Cell::new(0);
+    let stop = || {
+        asked.set(asked.get() + 1);
+        asked.get() > 20
+    };
+    let work = Annealing { evaluations: u64::MAX, moves: u32::MAX, seed: 1 };
+    let found = anneal(&problem, &work, &stop);
+    assert!(found.stopped && found.after <= found.before);
+    assert_eq!(found.after, cost(&problem, &found.at).total());
+    assert!(found.evaluations < 10_000_000);
+}
