@@ -4,7 +4,9 @@
 //! ratio. The instances are not part of this repository; `--data` names the folder that has them. Each set has its reader, its
 //! question in the terms of [`ulm_place::Problem`], and its own judge, which knows nothing of how the answer was found.
 
+mod clock;
 mod place;
+mod plot;
 mod table;
 
 use std::path::PathBuf;

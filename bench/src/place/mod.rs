@@ -1,7 +1,9 @@
 //! Placement: one file for each set of instances.
 
 mod balcon;
+mod ganeti;
 mod packing;
+mod roadef;
 
 use std::path::Path;
 
@@ -12,17 +14,33 @@ use clap::Subcommand;
 pub enum Set {
     /// Consolidation of 40 clusters: hosts and memory moved, beside BalCon.
     Balcon,
+    /// Balance: clusters in Ganeti's text format, beside its `hbal`.
+    Ganeti {
+        /// Files as `gen.py` of the instances makes them.
+        #[arg(required = true)]
+        files: Vec<std::path::PathBuf>,
+        /// Without hbal, which takes minutes for 40 nodes and hours for 400.
+        #[arg(long)]
+        alone: bool,
+        /// Where plots are written: score and spread of memory, over moves and over GiB.
+        #[arg(long)]
+        plots: Option<std::path::PathBuf>,
+    },
     /// Defragment: classes of vector bin packing from the literature, against lower bounds.
     Packing {
         /// Only classes whose names contain one of these words.
         only: Vec<String>,
     },
+    /// Machine reassignment: the ROADEF/EURO challenge 2012, beside its winner.
+    Roadef(roadef::Options),
 }
 
 /// Prints the table of a set.
 pub fn run(set: &Set, data: &Path) -> anyhow::Result<()> {
     match set {
         Set::Balcon => balcon::run(data),
+        Set::Ganeti { files, alone, plots } => ganeti::run(files, !alone, plots.as_deref()),
+        Set::Roadef(options) => roadef::run(options, data),
         Set::Packing { only } => packing::run(only),
     }
 }
