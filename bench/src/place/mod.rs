@@ -4,6 +4,7 @@ mod balcon;
 mod ganeti;
 mod packing;
 mod roadef;
+mod vmr;
 
 use std::path::Path;
 
@@ -33,6 +34,8 @@ pub enum Set {
     },
     /// Machine reassignment: the ROADEF/EURO challenge 2012, beside its winner.
     Roadef(roadef::Options),
+    /// Room by few migrations: VM rescheduling with a limit on migrations, against proved optima.
+    Vmr,
 }
 
 /// Prints the table of a set.
@@ -42,5 +45,6 @@ pub fn run(set: &Set, data: &Path) -> anyhow::Result<()> {
         Set::Ganeti { files, alone, plots } => ganeti::run(files, !alone, plots.as_deref()),
         Set::Roadef(options) => roadef::run(options, data),
         Set::Packing { only } => packing::run(only),
+        Set::Vmr => vmr::run(data),
     }
 }

@@ -9,6 +9,7 @@ impl Problem {
         let found = [
             self.flaw_of_hosts(),
             self.flaw_of_vms(),
+            self.flaw_of_wholes(),
             self.flaw_of_relations(),
             self.flaw_of_dependencies(),
             self.flaw_of_excesses(),
@@ -31,6 +32,16 @@ impl Problem {
                 || vm.size.iter().chain([&vm.move_cost, &vm.stay_cost]).any(|it| *it < 0)
         });
         vm.map(|i| format!("VM {i}: a host, a set, and one size from 0 on for each resource; no cost below 0"))
+    }
+
+    fn flaw_of_wholes(&self) -> Option<String> {
+        let mut seen = vec![false; self.vms.len()];
+        let mut fine = |parts: &[u32]| {
+            let new = |vm: &u32| seen.get_mut(*vm as usize).is_some_and(|seen| !std::mem::replace(seen, true));
+            parts.windows(2).all(|pair| pair[0] < pair[1]) && parts.iter().all(new)
+        };
+        let whole = self.wholes.iter().position(|parts| !fine(parts));
+        whole.map(|i| format!("whole {i}: its parts are VMs, ascending, and parts of nothing else"))
     }
 
     fn flaw_of_relations(&self) -> Option<String> {

@@ -17,6 +17,9 @@ pub struct Problem {
     pub hosts: Vec<PlaceHost>,
     /// The VMs that take part. What others take is in [`PlaceHost::base`].
     pub vms: Vec<PlaceVm>,
+    /// VMs that are parts of one, such as one that is on two NUMA cells: they count as one move. What else holds between them is said
+    /// by relations. Each list ascending, no VM in two of them.
+    pub wholes: Vec<Vec<u32>>,
     /// Sets of hosts that [`PlaceVm::allowed`] refers to.
     pub sets: Vec<HostSet>,
     /// What must or should hold between VMs.
@@ -181,7 +184,7 @@ pub struct WantedRoom {
 pub struct Effort {
     /// Placements that are weighed: a change of one VM's host is one.
     pub evaluations: u64,
-    /// VMs that may be elsewhere at the end.
+    /// VMs that may be elsewhere at the end; those of [`Problem::wholes`] count once.
     pub moves: u32,
 }
 

@@ -229,3 +229,26 @@ fn a_question_that_points_nowhere_is_told() {
     it.vms[0].at = 2;
     assert!(it.flaw().is_some_and(|flaw| flaw.starts_with("VM 0")));
 }
+
+#[test]
+fn a_vm_in_parts_is_one_move() {
+    // Machines of two hosts each; the VM on both hosts of the first makes room on both by one move.
+    let vms: Vec<(u32, [i64; 2])> =
+        vec![(0, [40, 0]), (1, [40, 0]), (0, [30, 0]), (1, [30, 0]), (2, [60, 0]), (3, [60, 0])];
+    let mut it = problem(4, &vms);
+    it.rooms = vec![WantedRoom { shape: vec![60, 0], allowed: 0, count: 4, points: 500 }];
+    let relation =
+        |domains: [u32; 4], kind| Relation { vms: vec![0, 1], domains: domains.to_vec(), kind, points: None };
+    it.relations = vec![relation([0, 0, 1, 1], RelationKind::Near), relation([0, 1, 2, 3], RelationKind::AtMost(1))];
+    let by_itself = search(&it, &Effort { moves: 1, ..PLENTY });
+    assert_eq!(
+        cost(&it, &follow(&it, &by_itself, 1)).rooms,
+        1500,
+        "another VM goes: nothing says that the two are one"
+    );
+    it.wholes = vec![vec![0, 1]];
+    let found = search(&it, &Effort { moves: 1, ..PLENTY });
+    assert_eq!(cost(&it, &follow(&it, &found, 2)).rooms, 1000);
+    it.wholes = vec![vec![0, 1], vec![1, 2]];
+    assert!(it.flaw().is_some(), "a part of two");
+}

@@ -14,6 +14,7 @@
 //!
 //! Complexity: a weighed or made change costs resources + curves + rooms + relations of the VM, whatever the number of hosts and VMs.
 
+mod away;
 mod delta;
 mod dependencies;
 mod disruption;
@@ -24,6 +25,7 @@ use ulm_model::HostIx;
 
 use crate::cost::{Sum, cost};
 use crate::problem::{Points, Problem};
+use away::Away;
 use dependencies::Dependencies;
 use disruption::Moved;
 use flat::Flat;
@@ -61,7 +63,7 @@ pub struct Placement<'p> {
     /// For each VM the most that excesses of its target can fall because it comes; empty if they cannot.
     relief: Vec<Sum>,
     total: Sum,
-    away: u32,
+    away: Away,
     /// What was done, each with what undoes it.
     journal: Vec<Undo>,
 }
@@ -98,7 +100,7 @@ impl<'p> Placement<'p> {
             least_table: least_table(problem),
             relief: relief(problem),
             total: cost(problem, &at).exact(),
-            away: 0,
+            away: Away::new(problem),
             journal: Vec::new(),
             at,
         };
@@ -131,9 +133,9 @@ impl<'p> Placement<'p> {
     pub fn is_home(&self, vm: u32) -> bool {
         self.at(vm) == self.flat.home[vm as usize]
     }
-    /// How many VMs are elsewhere than at the start.
+    /// How many VMs are elsewhere than at the start; parts of one count once.
     pub fn away(&self) -> u32 {
-        self.away
+        self.away.count
     }
     /// What all costs.
     pub fn total(&self) -> i128 {
@@ -267,8 +269,7 @@ impl<'p> Placement<'p> {
         if let Some(excesses) = &mut self.flat.excesses {
             excesses.count(vm, from, -1);
         }
-        self.away -= u32::from(from != it.at);
-        self.away += u32::from(to != it.at);
+        self.away.moved(vm, from != it.at, to != it.at);
         self.leave_home(vm, from, to);
         self.ties.moved(vm, from, to);
         self.dependencies.moved(vm, from, to);

@@ -9,11 +9,12 @@
 //!
 //! Abstraction: a [`Problem`]: sizes, sets, relations and terms of cost, all integers.
 //!
-//! Method: first what is urgent ([`repair`]), then hosts are emptied, many at once ([`close`]). Then steepest descent, quick
-//! neighbourhoods first, from the beginning after each success: one VM goes elsewhere ([`shift`]), two change places ([`swap`]), what
-//! should be near comes together ([`gather`]), room is made for what is wanted ([`rooms`]), a host is emptied as a whole ([`empty`]),
-//! one VM makes room for another ([`eject`]). Moves and exchanges are first looked for between the few most promising VMs and hosts, at
-//! last between all. Then VMs go home whose move brings nothing, and the moves are split into [`packages`].
+//! Method: first what is urgent ([`repair`]), then hosts are emptied, many at once ([`close`]), and where room is wanted, all hosts
+//! trade ([`trade`]). Then steepest descent, quick neighbourhoods first, from the beginning after each success: one VM goes elsewhere
+//! ([`shift`]), two change places ([`swap`]), what should be near comes together ([`gather`]), room is made for what is wanted
+//! ([`rooms`]), a host is emptied as a whole ([`empty`]), one VM makes room for another ([`eject`]). Moves and exchanges are first
+//! looked for between the few most promising VMs and hosts, at last between all. Then VMs go home whose move brings nothing, and the
+//! moves are split into [`packages`].
 //!
 //! Most VMs are passed over at once: what a VM can bring by leaving its host is known without looking at targets
 //! ([`Placement::leave_bound`]); so where nothing is wrong, one look at each VM is all, and where a target costs nothing
@@ -23,6 +24,7 @@
 
 pub(crate) mod anneal;
 mod close;
+mod cycle;
 mod eject;
 mod empty;
 mod gather;
@@ -33,6 +35,7 @@ mod repair;
 mod rooms;
 mod shift;
 mod swap;
+mod trade;
 
 use crate::cost::points;
 use crate::placement::Placement;
@@ -49,6 +52,7 @@ pub fn search(problem: &Problem, effort: &Effort) -> Found {
     let before = search.state.total();
     repair::run(&mut search);
     let closed = close::run(&mut search);
+    trade::pass(&mut search);
     settle(&mut search);
     let mut split = packages::split(problem, search.state.all(), &search.together);
     if closed && split.dropped {
@@ -98,6 +102,7 @@ struct Search<'p> {
     evaluations: u64,
     /// VMs that were moved together in one step.
     together: Vec<Vec<u32>>,
+    traded: trade::Traded,
 }
 
 /// How a target is looked for.
@@ -128,7 +133,15 @@ impl<'p> Search<'p> {
     fn new(problem: &'p Problem, effort: &Effort) -> Self {
         let state = Placement::new(problem);
         let (order, bulk) = (Order::new(&state), order::bulk(problem));
-        Search { order, bulk, effort: *effort, evaluations: 0, together: Vec::new(), state }
+        Search {
+            order,
+            bulk,
+            effort: *effort,
+            evaluations: 0,
+            together: Vec::new(),
+            traded: trade::Traded::NotYet,
+            state,
+        }
     }
 
     fn spent(&self) -> bool {

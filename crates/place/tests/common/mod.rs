@@ -159,6 +159,7 @@ fn of(mix: Mix, hosts: usize, vms: usize, unit: i64) -> impl Strategy<Value = Pr
             awake,
             tables,
             rooms,
+            ..Problem::default()
         };
         assert_eq!(problem.flaw(), None);
         problem
