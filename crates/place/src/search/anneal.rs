@@ -65,8 +65,8 @@ impl Annealed {
 const BLOCK: u64 = 4096;
 
 /// Where the temperature begins and ends, in the median of what makes the descent's placement worse.
-const WARM: f64 = 16.0;
-const COLD: f64 = 0.04;
+const WARM: f64 = 4.0;
+const COLD: f64 = 0.004;
 
 /// Looks for a cheaper placement. `stop` is asked every some thousand evaluations. See the module's text.
 ///
