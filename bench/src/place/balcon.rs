@@ -16,6 +16,7 @@ use ulm_path::{Alone, Budget, ByBytes};
 use ulm_place::{Effort, Found, PlaceHost, PlaceVm, Problem, search};
 use ulm_rules::HostSet;
 
+use crate::clock::on_the_processor;
 use crate::table::Table;
 
 /// MiB in a TiB.
@@ -62,8 +63,9 @@ enum Order {
 /// Hosts, MiB moved, moves, and milliseconds on a processor.
 type Peer = (usize, i64, usize, u64);
 
-/// What BalCon's own code makes of each instance. Its `balcon.py` and
-/// `assignment.py` (MIT) as published, with the published settings (at most 4,000 forced steps), Python 3.11 and NumPy 2.4.
+/// What BalCon's own code makes of each instance: its `balcon.py` and `assignment.py` (MIT), retyped from their published
+/// text, with small shims for input and output, the published settings (at most 4,000 forced steps), Python 3.11 and
+/// NumPy 2.4.
 const BALCON: [Peer; 40] = [
     (62, 16_186_368, 2_129, 718),
     (45, 12_173_312, 1_565, 444),
@@ -381,16 +383,4 @@ fn by_path(instance: &Instance, at: &[u32]) -> Order {
         },
         _ => Order::None,
     }
-}
-
-/// Time that this thread has spent on a processor. Elsewhere than on Linux, the time of day.
-fn on_the_processor() -> Duration {
-    let stat = std::fs::read_to_string("/proc/thread-self/schedstat").ok();
-    let nanoseconds = stat.and_then(|text| text.split(' ').next()?.parse().ok());
-    nanoseconds.map_or_else(wall, Duration::from_nanos)
-}
-
-fn wall() -> Duration {
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-    now.unwrap_or_default()
 }

@@ -16,13 +16,13 @@
 //!   Zaourar 2016), and cost six tenths;
 //! * `cluster`: 20,000 VMs on 1,000 hosts, as in `crates/place/benches/search.rs`.
 
-use std::sync::OnceLock;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use ulm_place::bound::{self, HostBound};
 use ulm_place::{Effort, PlaceHost, PlaceVm, Points, Problem, cost, search};
 use ulm_rules::HostSet;
 
+use crate::clock::on_the_processor;
 use crate::table::Table;
 
 /// What a whole host saves, and what a move costs.
@@ -286,14 +286,4 @@ fn judge(problem: &Problem, at: &[u32], bound: &HostBound) {
     }
     let hosts = awake(problem, at);
     assert!(hosts >= bound.hosts, "{hosts} hosts, and {bound:?}");
-}
-
-/// Time that this thread has spent on a processor: what else the machine does must not count. Elsewhere than on Linux,
-/// the time of day.
-fn on_the_processor() -> Duration {
-    static START: OnceLock<Instant> = OnceLock::new();
-    let wall = START.get_or_init(Instant::now).elapsed();
-    let stat = std::fs::read_to_string("/proc/thread-self/schedstat").ok();
-    let nanoseconds = stat.and_then(|text| text.split(' ').next()?.parse().ok());
-    nanoseconds.map_or(wall, Duration::from_nanos)
 }
