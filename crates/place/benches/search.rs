@@ -32,6 +32,7 @@ fn main() {
     apart();
     evacuate();
     make_room();
+    make_room_of_flavours();
     only_an_exchange();
     only_as_a_whole();
 }
@@ -291,6 +292,34 @@ fn make_room() {
         measure(&name, &problem, &PLENTY, count as usize, |outcome| {
             let missing = cost(&problem, &outcome.at).rooms / 100_000;
             format!("{}; {missing} missing", bound(outcome.time, 1000))
+        });
+    }
+}
+
+fn make_room_of_flavours() {
+    // VMs of twelve flavours, as a cloud has them: what costs to move them is the same for each of a flavour.
+    let (hosts, mut dice) = (1_000, Dice(6));
+    let mut problem = empty_cluster(hosts, 10_000);
+    for host in 0..hosts {
+        let (mut left, most) = (WHOLE, [WHOLE[0] * 2 / 10, WHOLE[1] * 15 / 100]);
+        loop {
+            let cpu = [1_000, 2_000, 4_000, 8_000][dice.below(4) as usize];
+            let size = [cpu, cpu * [2, 4, 8][dice.below(3) as usize] * 1_024 / 1_000];
+            if (0..2).any(|r| left[r] - size[r] < most[r]) {
+                break;
+            }
+            (0..2).for_each(|r| left[r] -= size[r]);
+            problem.vms.push(vm(host, size, 1_200 + size[1] / 25));
+        }
+    }
+    let shape = vec![WHOLE[0] * 4 / 10, WHOLE[1] * 4 / 10];
+    for moves in [20, u32::MAX] {
+        problem.rooms = vec![WantedRoom { shape: shape.clone(), allowed: 0, count: 400, points: 100_000 }];
+        let limit = if moves == u32::MAX { String::new() } else { format!(", {moves} moves") };
+        let name = format!("make room for 400, VMs of 12 flavours{limit}");
+        measure(&name, &problem, &Effort { moves, ..PLENTY }, 400, |outcome| {
+            let missing = cost(&problem, &outcome.at).rooms / 100_000;
+            format!("{}; {missing} missing", bound(outcome.time, 2_000))
         });
     }
 }

@@ -32,7 +32,7 @@ const ROUNDS: usize = 400;
 /// So many of them look at all choices; then at those that cost at most so much more than the cheapest.
 const SETTLED: usize = 60;
 const SEEN: i64 = 2 * UNIT;
-/// So many choices are priced in the time in which a placement is weighed.
+/// So many choices are priced, or changes looked through, in the time in which a placement is weighed.
 const GLANCES: u64 = 16;
 /// Changes in a cycle.
 const LAYERS: usize = 7;
@@ -279,7 +279,7 @@ impl Market {
         self.enter(prices, orders, book, reach);
         let changes = book.few_of_each(above);
         let (found, work) = look(&changes, &book.members, above, slack);
-        self.work += work + book.changes.len() as u64;
+        self.work += work + book.changes.len() as u64 / GLANCES;
         let moves: i64 = found.iter().map(|it| i64::from(changes[it.0 as usize].moves)).sum();
         let mut used: BTreeSet<usize> = BTreeSet::new();
         let mut makers: Vec<Who> = found.iter().map(|it| it.1).collect();
@@ -406,7 +406,7 @@ fn look(changes: &[Change], members: &[Vec<Who>], above: i64, slack: i64) -> (Ve
     }
     let mut labels = vec![start];
     let mut layer = vec![0u32];
-    let mut work = changes.len() as u64;
+    let mut work = changes.len() as u64 / GLANCES;
     for depth in 0..LAYERS {
         let mut best: Option<Label> = None;
         for from in &layer {

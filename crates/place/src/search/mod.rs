@@ -9,8 +9,8 @@
 //!
 //! Abstraction: a [`Problem`]: sizes, sets, relations and terms of cost, all integers.
 //!
-//! Method: first what is urgent ([`repair`]), then hosts are emptied, many at once ([`close`]), and where room is wanted, all hosts
-//! trade ([`trade`]). Then steepest descent, quick neighbourhoods first, from the beginning after each success: one VM goes elsewhere
+//! Method: first what is urgent ([`repair`]), then hosts are emptied, many at once ([`close`]), and where more room is wanted
+//! than moves may make, all hosts trade ([`trade`]). Then steepest descent, quick neighbourhoods first, from the beginning after each success: one VM goes elsewhere
 //! ([`shift`]), two change places ([`swap`]), what should be near comes together ([`gather`]), room is made for what is wanted
 //! ([`rooms`]), a host is emptied as a whole ([`empty`]), one VM makes room for another ([`eject`]). Moves and exchanges are first
 //! looked for between the few most promising VMs and hosts, at last between all. Then VMs go home whose move brings nothing, and the
@@ -52,7 +52,7 @@ pub fn search(problem: &Problem, effort: &Effort) -> Found {
     let before = search.state.total();
     repair::run(&mut search);
     let closed = close::run(&mut search);
-    trade::pass(&mut search);
+    trade::first(&mut search);
     settle(&mut search);
     let mut split = packages::split(problem, search.state.all(), &search.together);
     if closed && split.dropped {

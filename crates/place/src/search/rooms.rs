@@ -1,7 +1,8 @@
 //! Room is made for what is wanted: from a host that nearly has room for one more, VMs go elsewhere until it has.
 //!
-//! Method: first by trade ([`trade`]). Then for each wanted room that is missing, hosts by how few VMs must go and what their moves cost.
-//! From a host the smallest VM goes that is enough by itself; if there is none, the one that brings it nearest, and so on. All or nothing.
+//! Method: for each wanted room that is missing, hosts by how few VMs must go and what their moves cost. From a host the smallest VM goes
+//! that is enough by itself; if there is none, the one that brings it nearest, and so on. All or nothing. Where that makes no more, all
+//! hosts trade ([`trade`]).
 //!
 //! Complexity: one look at the VMs of each host for each further one that is wanted, and for each host that is tried its VMs that go ×
 //! hosts.
@@ -15,13 +16,13 @@ const PARTS: i128 = 1 << 20;
 
 /// Makes room while it pays. Whether any was made.
 pub(super) fn pass(search: &mut Search<'_>) -> bool {
-    let mut any = trade::pass(search);
+    let mut any = false;
     for (k, room) in search.problem().rooms.iter().enumerate() {
         while !search.spent() && search.state.missing(k) > 0 && room.points > 0 && make(search, k, room) {
             any = true;
         }
     }
-    any
+    any || trade::pass(search)
 }
 
 fn make(search: &mut Search<'_>, k: usize, room: &WantedRoom) -> bool {

@@ -26,10 +26,14 @@ const LIST: usize = 2_000;
 const VMS: usize = 5;
 /// Of those that a host could give of one kind, so many are seen.
 const STOCK: usize = 4;
+/// Moves are scarce if there are fewer than so many for each room that is missing.
+const MOVES: u64 = 2;
 /// VMs of which kinds are counted first.
 const SAMPLE: usize = 512;
 /// The work of one trade, as a part of the effort that is left.
 const SHARE: u64 = 2;
+/// The most work of one trade: what more of it finds is not worth the time.
+const WORK: u64 = 16_000_000;
 
 /// What trade has come to.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -56,6 +60,14 @@ struct Block {
     /// Members of each kind at home here, by site for kinds of one part.
     home: Vec<[i32; KINDS]>,
     now: Vec<[i32; KINDS]>,
+}
+
+/// Trades at once if moves are scarce, so that none is spent before all is seen.
+pub(super) fn first(search: &mut Search<'_>) {
+    let missing: u64 = (0..search.problem().rooms.len()).map(|k| search.state.missing(k)).sum();
+    if u64::from(search.effort.moves) < missing.saturating_mul(MOVES) {
+        pass(search);
+    }
 }
 
 /// Trades, and keeps what comes of it if that costs less. Whether it did.
@@ -120,7 +132,7 @@ impl<'p> Trade<'p> {
         let (_, moves) = market.sums();
         market.most = (i64::from(search.effort.moves.min(1 << 30)) - i64::from(search.state.away()) + moves).max(moves);
         market.worth = std::array::from_fn(|k| self.worth(k));
-        market.most_work = (search.effort.evaluations - search.evaluations) / SHARE;
+        market.most_work = ((search.effort.evaluations - search.evaluations) / SHARE).min(WORK);
         let before = market.sums().0;
         market.run();
         search.evaluations += market.work;
