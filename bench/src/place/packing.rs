@@ -19,6 +19,7 @@
 use std::time::Duration;
 
 use ulm_place::bound::{self, HostBound};
+use ulm_place::dice::Dice;
 use ulm_place::{Effort, PlaceHost, PlaceVm, Points, Problem, cost, search};
 use ulm_rules::HostSet;
 
@@ -32,29 +33,6 @@ const MOVE: Points = 1;
 const SEEDS: u64 = 5;
 /// Placements weighed at most for each VM.
 const EVALUATIONS: u64 = 20_000;
-
-/// Numbers that look random and are the same every time.
-struct Dice(u64);
-
-impl Dice {
-    fn below(&mut self, n: i64) -> i64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        ((z ^ (z >> 31)) % n as u64) as i64
-    }
-
-    fn between(&mut self, low: i64, high: i64) -> i64 {
-        low + self.below(high - low + 1)
-    }
-
-    fn shuffle<T>(&mut self, list: &mut [T]) {
-        for i in (1..list.len()).rev() {
-            list.swap(i, self.below(i as i64 + 1) as usize);
-        }
-    }
-}
 
 /// A class of questions.
 struct Class {

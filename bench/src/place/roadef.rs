@@ -13,8 +13,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 use clap::Args;
 use ulm_place::{
-    Annealed, Annealing, Dependency, Disruption, Excess, PlaceHost, PlaceVm, Problem, Relation, RelationKind, anneal,
-    cost,
+    Annealed, Dependency, Disruption, Effort, Excess, PlaceHost, PlaceVm, Problem, Relation, RelationKind, anneal, cost,
 };
 use ulm_rules::HostSet;
 
@@ -345,9 +344,10 @@ fn best(instance: &Instance, options: &Options) -> anyhow::Result<(Annealed, Dur
     let problem = instance.question();
     let walk = |seed: u64| {
         let (clock, busy) = (Instant::now(), crate::clock::on_the_processor());
-        let work =
-            Annealing { evaluations: options.evaluations * 1_000_000, moves: u32::MAX, seed: options.seed * 2 + seed };
-        let found = anneal(&problem, &work, &|| clock.elapsed() > Duration::from_secs(options.seconds));
+        let effort = Effort { evaluations: options.evaluations * 1_000_000, moves: u32::MAX };
+        let found = anneal(&problem, &effort, options.seed * 2 + seed, &|| {
+            clock.elapsed() > Duration::from_secs(options.seconds)
+        });
         (found, crate::clock::on_the_processor() - busy)
     };
     let walks = std::thread::scope(|scope| {
@@ -419,8 +419,8 @@ mod tests {
         for (judged, at) in &possible {
             assert_eq!(cost(&problem, &at.map(|host| host as u32)).total(), *judged);
         }
-        let work = Annealing { evaluations: 20_000, moves: u32::MAX, seed: 1 };
-        let found = anneal(&problem, &work, &|| false);
+        let effort = Effort { evaluations: 20_000, moves: u32::MAX };
+        let found = anneal(&problem, &effort, 1, &|| false);
         assert_eq!(found.after, possible.iter().min().unwrap().0);
     }
 }

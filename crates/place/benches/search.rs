@@ -6,6 +6,7 @@
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
+use ulm_place::dice::Dice;
 use ulm_place::*;
 use ulm_rules::HostSet;
 
@@ -82,19 +83,6 @@ fn on_the_processor() -> Duration {
 fn bound(time: Duration, most: u64) -> String {
     let most = Duration::from_millis(most);
     format!("{} {most:?}", if time <= most { "within" } else { "ABOVE" })
-}
-
-/// Numbers that look random and are the same every time.
-struct Dice(u64);
-
-impl Dice {
-    fn below(&mut self, n: i64) -> i64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        ((z ^ (z >> 31)) % n as u64) as i64
-    }
 }
 
 fn vm(at: usize, size: [i64; 2], move_cost: Points) -> PlaceVm {

@@ -10,6 +10,7 @@
 pub mod bound;
 mod contract;
 pub mod cost;
+pub mod dice;
 pub mod placement;
 pub mod problem;
 pub mod relieve;
@@ -24,5 +25,5 @@ pub use problem::{
 };
 pub use relieve::{Candidate, Choice, Count, Fate, Relief, Tried, relieve};
 pub use scene::{Barred, Ceiling, Obstacle, Scene, Use};
-pub use search::anneal::{Annealed, Annealing, anneal};
+pub use search::anneal::{Annealed, anneal};
 pub use search::search;

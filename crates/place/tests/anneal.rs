@@ -19,8 +19,8 @@ proptest! {
         evaluations in select(vec![0u64, 50, 20_000]),
         seed in any::<u64>(),
     ) {
-        let work = Annealing { evaluations, moves, seed };
-        let found = anneal(&problem, &work, &|| false);
+        let effort = Effort { evaluations, moves };
+        let found = anneal(&problem, &effort, seed, &|| false);
         prop_assert_eq!(unsound(&problem, &found.at), None);
         prop_assert_eq!(found.after, cost(&problem, &found.at).total());
         prop_assert_eq!(found.before, cost(&problem, &home(&problem)).total());
@@ -28,7 +28,7 @@ proptest! {
         let away = found.at.iter().zip(home(&problem)).filter(|(at, home)| **at != *home).count();
         prop_assert!(away <= moves as usize);
         prop_assert!(!found.stopped);
-        prop_assert_eq!(&found, &anneal(&problem, &work, &|| false));
+        prop_assert_eq!(&found, &anneal(&problem, &effort, seed, &|| false));
         follow(&problem, &found.in_packages(&problem), moves);
     }
 }
@@ -49,7 +49,7 @@ fn uneven() -> Problem {
 
 #[test]
 fn the_best_is_found_where_a_few_vms_are_everything() {
-    let found = anneal(&uneven(), &Annealing { evaluations: 10_000, moves: u32::MAX, seed: 1 }, &|| false);
+    let found = anneal(&uneven(), &Effort { evaluations: 10_000, moves: u32::MAX }, 1, &|| false);
     assert_eq!((found.before, found.after), (10, 0));
 }
 
@@ -62,8 +62,7 @@ fn whoever_says_stop_gets_the_best_so_far() {
         asked.set(asked.get() + 1);
         asked.get() > 20
     };
-    let work = Annealing { evaluations: u64::MAX, moves: u32::MAX, seed: 1 };
-    let found = anneal(&problem, &work, &stop);
+    let found = anneal(&problem, &Effort { evaluations: u64::MAX, moves: u32::MAX }, 1, &stop);
     assert!(found.stopped && found.after <= found.before);
     assert_eq!(found.after, cost(&problem, &found.at).total());
     assert!(found.evaluations < 10_000_000);

@@ -5,6 +5,7 @@ mod common;
 use common::*;
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
+use ulm_place::dice::Dice;
 use ulm_place::*;
 use ulm_rules::HostSet;
 
@@ -165,17 +166,4 @@ fn place(problem: &Problem, moves: u32, vm: usize, at: &mut Vec<u32>, best: &mut
         place(problem, moves, vm + 1, at, best);
     }
     at[vm] = problem.vms[vm].at;
-}
-
-/// Numbers that look random and are the same every time.
-struct Dice(u64);
-
-impl Dice {
-    fn below(&mut self, n: i64) -> i64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        ((z ^ (z >> 31)) % n as u64) as i64
-    }
 }

@@ -6,27 +6,18 @@
 //! (C) anytime: whoever tells it to stop gets the best so far.
 //!
 //! Method: a quick descent first. Then changes are drawn at random: one VM goes to another host, or two VMs change places.
-//! What lowers the cost is made; what raises it is made with probability `exp(-more / temperature)`. The temperature falls from what makes
+//! What lowers the cost is made; what raises it is made with probability `2 ^ -(more / temperature)`. The temperature falls from what makes
 //! a good part of the changes likely to what makes none likely, by the same factor for each part of the work (Kirkpatrick, Gelatt,
 //! Vecchi 1983). Where it begins and ends is learnt from changes of the descent's placement. At last a descent from the best.
 //!
 //! Complexity: each change that is drawn is one evaluation, whether it is possible or not, see [`Placement`]; memory as a placement.
 
-use super::{Search, descend, packages, repair, shift};
+use super::cooling::falling;
+use super::{Search, packages, repair, settle};
 use crate::cost::points;
+use crate::dice::Dice;
 use crate::placement::Placement;
 use crate::problem::{Effort, Found, Points, Problem};
-
-/// How much work annealing may do, and which of the many answers is looked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Annealing {
-    /// Placements that are weighed, descents included.
-    pub evaluations: u64,
-    /// VMs that may be elsewhere at the end.
-    pub moves: u32,
-    /// Where the random numbers begin: other seeds give other answers.
-    pub seed: u64,
-}
 
 /// What annealing has found.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -64,26 +55,29 @@ impl Annealed {
 /// After so many evaluations it is asked whether to stop, and the temperature falls.
 const BLOCK: u64 = 4096;
 
-/// Where the temperature begins and ends, in the median of what makes the descent's placement worse.
-const WARM: f64 = 4.0;
-const COLD: f64 = 0.004;
+/// Where the temperature begins, in the median of what makes the descent's placement worse, and where it ends, in parts of that median.
+/// It is a half-value: so much worse is taken half as often.
+const WARM: i64 = 3;
+const COLD: i64 = 400;
+/// So often it falls.
+const LEVELS: u64 = 1 << 14;
 
-/// Looks for a cheaper placement. `stop` is asked every some thousand evaluations. See the module's text.
+/// Looks for a cheaper placement. Each `seed` begins another series of random numbers, and so gives another answer; `stop` is asked every
+/// some thousand evaluations. See the module's text.
 ///
 /// # Panics
 /// If the problem has a [`Problem::flaw`].
-pub fn anneal(problem: &Problem, work: &Annealing, stop: &dyn Fn() -> bool) -> Annealed {
+pub fn anneal(problem: &Problem, effort: &Effort, seed: u64, stop: &dyn Fn() -> bool) -> Annealed {
     assert_eq!(problem.flaw(), None, "a sound question");
     // The descent is quick, and must leave most of the work to what follows.
-    let effort = Effort { evaluations: work.evaluations / 10, moves: work.moves };
-    let mut search = Search::new(problem, &effort);
+    let mut search = Search::new(problem, &Effort { evaluations: effort.evaluations / 10, ..*effort });
     let before = points(search.state.total());
     repair::run(&mut search);
     settle(&mut search, stop);
-    let mut walk = Walk::new(search.state, work, search.evaluations);
+    let mut walk = Walk::new(search.state, effort, seed, search.evaluations);
     let stopped = walk.cool(stop);
     let (best, done) = (walk.best, walk.evaluations);
-    let mut search = Search::new(problem, &Effort { evaluations: work.evaluations.saturating_sub(done), ..effort });
+    let mut search = Search::new(problem, &Effort { evaluations: effort.evaluations.saturating_sub(done), ..*effort });
     // From far placements soundness is not reached move by move, so the state is set, and the descent begins there.
     for (vm, host) in best.iter().enumerate() {
         search.shift(vm as u32, *host);
@@ -95,44 +89,6 @@ pub fn anneal(problem: &Problem, work: &Annealing, stop: &dyn Fn() -> bool) -> A
         after: points(search.state.total()),
         evaluations: done + search.evaluations,
         stopped,
-    }
-}
-
-/// Descends, and lets VMs go home whose move brings nothing.
-fn settle(search: &mut Search<'_>, stop: &dyn Fn() -> bool) {
-    loop {
-        while !stop() && descend(search) {}
-        if stop() || !shift::home(search) || search.spent() {
-            return;
-        }
-    }
-}
-
-/// Random numbers: xorshift64* (Vigna 2016), begun by splitmix64.
-struct Dice(u64);
-
-impl Dice {
-    fn new(seed: u64) -> Self {
-        let mut z = seed.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        Dice((z ^ (z >> 31)).max(1))
-    }
-    fn next(&mut self) -> u64 {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        self.0.wrapping_mul(0x2545_F491_4F6C_DD1D)
-    }
-    /// Two numbers below the bounds, from one draw.
-    fn two(&mut self, one: u32, other: u32) -> (u32, u32) {
-        let bits = self.next();
-        let below = |bits: u64, bound: u32| ((bits * u64::from(bound)) >> 32) as u32;
-        (below(bits >> 32, one), below(bits & 0xFFFF_FFFF, other))
-    }
-    /// Above 0, at most 1.
-    fn part(&mut self) -> f64 {
-        ((self.next() >> 11) + 1) as f64 / (1u64 << 53) as f64
     }
 }
 
@@ -159,13 +115,13 @@ enum Change {
 }
 
 impl<'p> Walk<'p> {
-    fn new(state: Placement<'p>, work: &Annealing, evaluations: u64) -> Self {
+    fn new(state: Placement<'p>, effort: &Effort, seed: u64, evaluations: u64) -> Self {
         let vms = &state.problem().vms;
         Walk {
-            dice: Dice::new(work.seed),
+            dice: Dice(seed),
             free: (0..vms.len() as u32).filter(|vm| !vms[*vm as usize].stays).collect(),
-            moves: u64::from(work.moves),
-            budget: work.evaluations - work.evaluations / 50,
+            moves: u64::from(effort.moves),
+            budget: effort.evaluations - effort.evaluations / 50,
             evaluations,
             best: state.all().to_vec(),
             least: state.total(),
@@ -180,19 +136,20 @@ impl<'p> Walk<'p> {
         if vms == 0 || hosts < 2 {
             return false;
         }
-        let Some((warm, cold)) = self.temperatures(vms, hosts) else { return false };
-        let begun = self.evaluations;
+        let Some(median) = self.median(vms, hosts) else { return false };
+        let temperatures = falling(median.saturating_mul(WARM), median / COLD, LEVELS as usize);
+        let (begun, work) = (self.evaluations, self.budget.saturating_sub(self.evaluations));
         while self.evaluations < self.budget {
             if stop() {
                 return true;
             }
-            let part = (self.evaluations - begun) as f64 / (self.budget - begun) as f64;
-            let temperature = warm * (cold / warm).powf(part);
+            let level = u128::from(self.evaluations - begun) * u128::from(LEVELS) / u128::from(work);
+            let temperature = i128::from(temperatures[level as usize]);
             for _ in 0..BLOCK.min(self.budget - self.evaluations) {
                 self.evaluations += 1;
                 let change = self.draw(vms, hosts);
                 let Some(delta) = self.weigh(change) else { continue };
-                if delta <= 0 || (delta as f64) < -temperature * self.dice.part().ln() {
+                if delta <= 0 || delta <= (temperature * i128::from(self.dice.exponential())) >> 16 {
                     self.make(change, delta);
                 }
             }
@@ -200,14 +157,15 @@ impl<'p> Walk<'p> {
         false
     }
 
+    /// A VM, and a host or another VM, by one draw of bits.
     fn draw(&mut self, vms: u32, hosts: u32) -> Change {
-        let swap = self.dice.0 >> 63 == 1;
-        if swap {
-            let (one, other) = self.dice.two(vms, vms);
-            Change::Swap(self.free[one as usize], self.free[other as usize])
+        let bits = self.dice.bits();
+        let below = |bits: u64, bound: u32| ((bits & 0x7FFF_FFFF) * u64::from(bound)) >> 31;
+        let vm = |bits: u64| self.free[below(bits, vms) as usize];
+        if bits >> 63 == 1 {
+            Change::Swap(vm(bits), vm(bits >> 31))
         } else {
-            let (vm, host) = self.dice.two(vms, hosts);
-            Change::Shift(self.free[vm as usize], host)
+            Change::Shift(vm(bits), below(bits >> 31, hosts) as u32)
         }
     }
 
@@ -248,8 +206,8 @@ impl<'p> Walk<'p> {
         }
     }
 
-    /// Where to begin and where to end; `None`: nothing makes it worse.
-    fn temperatures(&mut self, vms: u32, hosts: u32) -> Option<(f64, f64)> {
+    /// The median of what makes it worse; `None`: nothing does.
+    fn median(&mut self, vms: u32, hosts: u32) -> Option<i64> {
         let mut worse = Vec::new();
         for _ in 0..100_000 {
             if worse.len() == 2_000 || self.evaluations >= self.budget {
@@ -260,7 +218,6 @@ impl<'p> Walk<'p> {
             worse.extend(self.weigh(change).filter(|delta| *delta > 0));
         }
         worse.sort_unstable();
-        let median = *worse.get(worse.len() / 2)? as f64;
-        Some((WARM * median, COLD * median))
+        worse.get(worse.len() / 2).map(|it| points(*it))
     }
 }

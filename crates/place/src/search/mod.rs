@@ -9,12 +9,12 @@
 //!
 //! Abstraction: a [`Problem`]: sizes, sets, relations and terms of cost, all integers.
 //!
-//! Method: first what is urgent ([`repair`]), then hosts are emptied, many at once ([`close`]), and where more room is wanted
-//! than moves may make, all hosts trade ([`trade`]). Then steepest descent, quick neighbourhoods first, from the beginning after each success: one VM goes elsewhere
-//! ([`shift`]), two change places ([`swap`]), what should be near comes together ([`gather`]), room is made for what is wanted
-//! ([`rooms`]), a host is emptied as a whole ([`empty`]), one VM makes room for another ([`eject`]). Moves and exchanges are first
-//! looked for between the few most promising VMs and hosts, at last between all. Then VMs go home whose move brings nothing, and the
-//! moves are split into [`packages`].
+//! Method: first what is urgent ([`repair`]), then hosts are emptied, many at once ([`close`]), and where more room is wanted than moves
+//! may make, all hosts trade ([`trade`]). Then steepest descent, quick neighbourhoods first, from the beginning after each success:
+//! one VM goes elsewhere ([`shift`]), two change places ([`swap`]), what should be near comes together ([`gather`]), room is made for
+//! what is wanted ([`rooms`]), a host is emptied as a whole ([`empty`]), one VM makes room for another ([`eject`]). Moves and exchanges
+//! are first looked for between the few most promising VMs and hosts, at last between all. Then VMs go home whose move brings nothing,
+//! and the moves are split into [`packages`]. [`anneal`](anneal()) goes on from there, where there is time.
 //!
 //! Most VMs are passed over at once: what a VM can bring by leaving its host is known without looking at targets
 //! ([`Placement::leave_bound`]); so where nothing is wrong, one look at each VM is all, and where a target costs nothing
@@ -24,6 +24,7 @@
 
 pub(crate) mod anneal;
 mod close;
+mod cooling;
 mod cycle;
 mod eject;
 mod empty;
@@ -53,7 +54,7 @@ pub fn search(problem: &Problem, effort: &Effort) -> Found {
     repair::run(&mut search);
     let closed = close::run(&mut search);
     trade::first(&mut search);
-    settle(&mut search);
+    settle(&mut search, &|| false);
     let mut split = packages::split(problem, search.state.all(), &search.together);
     if closed && split.dropped {
         // Moves that only made room for others were dropped: what remains may be better settled without them.
@@ -62,7 +63,7 @@ pub fn search(problem: &Problem, effort: &Effort) -> Found {
         for (vm, host) in at.into_iter().enumerate() {
             search.shift(vm as u32, host);
         }
-        settle(&mut search);
+        settle(&mut search, &|| false);
         split = packages::split(problem, search.state.all(), &search.together);
     }
     let settled = !search.spent() && !split.dropped;
@@ -75,12 +76,12 @@ pub fn search(problem: &Problem, effort: &Effort) -> Found {
     }
 }
 
-/// Until no neighbourhood brings more.
-fn settle(search: &mut Search<'_>) {
+/// Until no neighbourhood brings more, or it is told to stop; then VMs go home whose move brings nothing, and all begins anew.
+fn settle(search: &mut Search<'_>, stop: &dyn Fn() -> bool) {
     loop {
-        while descend(search) {}
-        if !shift::home(search) || search.spent() {
-            break;
+        while !stop() && descend(search) {}
+        if stop() || !shift::home(search) || search.spent() {
+            return;
         }
     }
 }

@@ -12,7 +12,9 @@
 //!
 //! Complexity: a step costs resources × a few, whatever the number of hosts and items. Memory: hosts × classes with several items.
 
+use super::cooling::falling;
 use crate::cost::Sum;
+use crate::dice::Dice;
 
 /// Capacities are scaled down to at most this much, so that products stay exact.
 const MOST: Sum = 1 << 24;
@@ -76,31 +78,6 @@ pub(super) struct Packing {
     over: Vec<u32>,
     place_over: Vec<u32>,
     dice: Dice,
-}
-
-/// Random numbers (splitmix64).
-struct Dice(u64);
-
-impl Dice {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        z ^ (z >> 31)
-    }
-
-    fn below(&mut self, n: usize) -> usize {
-        (((self.next() >> 32) * n as u64) >> 32) as usize
-    }
-
-    /// Nearly exponentially distributed, in 65 536ths of its half-value.
-    fn exponential(&mut self) -> i64 {
-        let word = self.next() | 1;
-        let zeros = word.leading_zeros();
-        let mantissa = ((word << zeros) >> 47) & 0xFFFF;
-        (i64::from(zeros) << 16) + (0xFFFF - mantissa as i64)
-    }
 }
 
 /// By how much a resource is scaled down.
@@ -284,7 +261,7 @@ impl Packing {
             return;
         }
         let rounds = (steps / ROUND).max(1) as usize;
-        let temperatures = falling(hot.max(1), cold.max(1), rounds);
+        let temperatures = falling(hot, cold, rounds);
         let rises = (rounds * 4 / 5).max(1);
         let parts = falling(PARTS, PARTS / cheap, rises);
         for (i, temperature) in temperatures.into_iter().enumerate() {
@@ -297,13 +274,13 @@ impl Packing {
     }
 
     fn step(&mut self, temperature: i64) {
-        let word = self.dice.next();
+        let word = self.dice.bits();
         let from = if word & 1 == 0 && !self.over.is_empty() {
-            self.over[self.dice.below(self.over.len())]
+            self.over[self.dice.place(self.over.len())]
         } else {
-            self.open[self.dice.below(self.open.len())]
+            self.open[self.dice.place(self.open.len())]
         } as usize;
-        let to = self.open[self.dice.below(self.open.len())] as usize;
+        let to = self.open[self.dice.place(self.open.len())] as usize;
         if from == to || self.on[from].is_empty() {
             return;
         }
@@ -311,12 +288,12 @@ impl Packing {
             let (from, to) = if word & 8 == 0 { (from, to) } else { (to, from) };
             return self.bundle(from, to, temperature);
         }
-        let seat = self.dice.below(self.on[from].len());
+        let seat = self.dice.place(self.on[from].len());
         let class = self.on[from][seat];
         let other = if word & 6 == 0 || self.on[to].is_empty() {
             None
         } else {
-            let seat = self.dice.below(self.on[to].len());
+            let seat = self.dice.place(self.on[to].len());
             Some((seat, self.on[to][seat]))
         };
         if !self.takes(to, class) || other.is_some_and(|it| it.1 == class || !self.takes(from, it.1)) {
@@ -357,7 +334,7 @@ impl Packing {
             return;
         }
         let before = self.excess(from, None, None) + self.excess(to, None, None);
-        let seat = self.dice.below(self.on[from].len());
+        let seat = self.dice.place(self.on[from].len());
         let class = self.on[from][seat];
         if !self.takes(to, class) {
             return;
@@ -370,7 +347,7 @@ impl Packing {
             if theirs == 0 || !self.is_over(to) {
                 break;
             }
-            let seat = self.dice.below(theirs);
+            let seat = self.dice.place(theirs);
             let other = self.on[to][seat];
             if self.takes(from, other) && self.fits(from, other) {
                 theirs -= 1;
@@ -408,20 +385,4 @@ impl Packing {
         let (place, size) = (host * self.resources, &self.classes[class as usize].size);
         (0..self.resources).all(|r| self.load[place + r] + size[r] <= self.capacity[place + r])
     }
-}
-
-/// So many values that fall by the same factor each, from the first to about the last.
-fn falling(first: i64, last: i64, count: usize) -> Vec<i64> {
-    let (first, last) = (Sum::from(first) << 30, Sum::from(last) << 30);
-    let end = |factor: Sum| (1..count).fold(first, |value, _| (value * factor) >> 30);
-    // By halving the interval: the factor is between 0 and 1, in 2³⁰ths.
-    let (mut low, mut high): (Sum, Sum) = (0, 1 << 30);
-    while low + 1 < high {
-        let middle = (low + high) / 2;
-        if end(middle) >= last { high = middle } else { low = middle }
-    }
-    std::iter::successors(Some(first), |value| Some((value * high) >> 30))
-        .take(count)
-        .map(|it| (it >> 30) as i64)
-        .collect()
 }
