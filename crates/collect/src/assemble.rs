@@ -69,6 +69,7 @@ fn host(name: &HostName, of: &HostMemory, known: &Known, keep: usize) -> Host {
         storage: facts.map_or_else(Default::default, |facts| facts.storage.clone()),
         tags: known.tags.get(name).cloned().unwrap_or_default(),
         cells: of.reading.as_ref().map_or_else(Vec::new, |reading| reading.cells.clone()),
+        merging: None,
     }
 }
 
@@ -164,6 +165,7 @@ fn push(memory: &Memory, id: VmId, home: &Sight, snapshot: &mut Snapshot) -> VmI
         needs: definition.map(|facts| facts.needs.clone()),
         fixtures: definition.map_or_else(Vec::new, |facts| facts.fixtures.clone()),
         tags: definition.map_or_else(Default::default, |facts| facts.tags.clone()),
+        unmergeable: false,
     });
     ix
 }

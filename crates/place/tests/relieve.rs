@@ -59,6 +59,7 @@ fn rulebook(moves: u32, moves_per_host: u32) -> Rulebook {
         },
         limits: Limits { moves, moves_per_host },
         rules: vec![],
+        sharing: Vec::new(),
     }
 }
 

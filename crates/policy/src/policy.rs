@@ -190,6 +190,7 @@ impl Policy {
             capacity: self.capacity,
             limits: Limits { moves: self.limits.moves, moves_per_host: self.limits.moves_per_host },
             rules: self.rules.clone(),
+            sharing: Vec::new(),
         }
     }
 }

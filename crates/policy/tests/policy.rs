@@ -187,6 +187,7 @@ fn host(name: &str) -> Host {
         storage: BTreeSet::new(),
         tags: BTreeSet::new(),
         cells: Vec::new(),
+        merging: None,
     }
 }
 
@@ -206,6 +207,7 @@ fn vm(number: u128, tags: &[&str]) -> Vm {
         needs: None,
         fixtures: Vec::new(),
         tags: tags.iter().map(|tag| (*tag).to_owned()).collect(),
+        unmergeable: false,
     }
 }
 

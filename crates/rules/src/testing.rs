@@ -43,6 +43,7 @@ pub fn vm(number: u128, host: u32) -> Vm {
         }),
         fixtures: vec![],
         tags: Default::default(),
+        unmergeable: false,
     }
 }
 
@@ -71,5 +72,6 @@ pub fn rulebook() -> Rulebook {
         },
         limits: Limits { moves: 4, moves_per_host: 1 },
         rules: vec![],
+        sharing: Vec::new(),
     }
 }

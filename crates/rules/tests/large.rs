@@ -70,6 +70,7 @@ fn rulebook(rules: Vec<Rule>) -> Rulebook {
         },
         limits: Limits { moves: 100, moves_per_host: 2 },
         rules,
+        sharing: Vec::new(),
     }
 }
 

@@ -56,6 +56,7 @@ pub fn cluster(hot: u32) -> Snapshot {
             }),
             fixtures: vec![],
             tags: Default::default(),
+            unmergeable: false,
         }
     });
     Snapshot { taken_at: NOW, hosts: hosts.collect(), vms: vms.collect(), ..Snapshot::default() }

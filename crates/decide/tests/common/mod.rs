@@ -48,6 +48,7 @@ impl Cluster {
             needs: Some(needs()),
             fixtures: vec![],
             tags: Default::default(),
+            unmergeable: false,
         };
         self.snapshot.vms.push(vm);
         self.snapshot.sort();
