@@ -19,6 +19,7 @@ mod delta;
 mod dependencies;
 mod disruption;
 mod flat;
+mod shared;
 mod ties;
 
 use ulm_model::HostIx;
@@ -29,6 +30,7 @@ use away::Away;
 use dependencies::Dependencies;
 use disruption::Moved;
 use flat::Flat;
+use shared::{Credit, Shared};
 use ties::Ties;
 
 /// See the module's text.
@@ -40,9 +42,10 @@ pub struct Placement<'p> {
     on: Vec<Vec<u32>>,
     /// For each VM its place in that list.
     seat: Vec<u32>,
-    /// Host × resources + resource.
+    /// Host × resources + resource; with equal pages merged.
     load: Vec<Sum>,
-    /// What VMs that were moved from the host keep there: host × resources + resource. Empty if no resource is transient.
+    /// What is taken beyond the load: by VMs that were moved from the host and keep their part, and by pages that are not merged yet.
+    /// Host × resources + resource. Empty if no resource is transient and nothing is shared.
     kept: Vec<Sum>,
     /// VMs that have come to the host and take any of the resource: host × resources + resource.
     come: Vec<u32>,
@@ -57,6 +60,7 @@ pub struct Placement<'p> {
     flat: Flat,
     ties: Ties,
     dependencies: Dependencies<'p>,
+    shared: Option<Shared<'p>>,
     moved: Moved,
     /// For each VM the least that the tables can cost for it.
     least_table: Vec<Sum>,
@@ -81,13 +85,14 @@ impl<'p> Placement<'p> {
         let (hosts, vms) = (problem.hosts.len(), problem.vms.len());
         let at: Vec<u32> = problem.vms.iter().map(|vm| vm.at).collect();
         let flat = Flat::new(problem);
+        let may_keep = problem.transient.contains(&true) || problem.sharing.is_some();
         let exceeded = if flat.excesses.is_some() { 0 } else { hosts * problem.excesses.len() };
         let mut state = Placement {
             problem,
             on: vec![Vec::new(); hosts],
             seat: vec![0; vms],
             load: problem.hosts.iter().flat_map(|host| host.base.iter().map(|it| Sum::from(*it))).collect(),
-            kept: vec![0; if problem.transient.contains(&true) { hosts * problem.resources } else { 0 }],
+            kept: vec![0; if may_keep { hosts * problem.resources } else { 0 }],
             come: vec![0; hosts * problem.resources],
             curved: vec![0; hosts * problem.curves.len()],
             exceeded: vec![0; exceeded],
@@ -96,6 +101,7 @@ impl<'p> Placement<'p> {
             flat,
             ties: Ties::new(problem),
             dependencies: Dependencies::new(problem),
+            shared: Shared::new(problem),
             moved: Moved::new(problem),
             least_table: least_table(problem),
             relief: relief(problem),
@@ -141,7 +147,7 @@ impl<'p> Placement<'p> {
     pub fn total(&self) -> i128 {
         self.total
     }
-    /// What is taken of each resource.
+    /// What is taken of each resource when equal pages are merged.
     pub fn load(&self, host: u32) -> &[i128] {
         &self.load[host as usize * self.problem.resources..][..self.problem.resources]
     }
@@ -199,7 +205,7 @@ impl<'p> Placement<'p> {
         capacity.filter(|(_, most)| **most != i64::MAX).any(|(r, most)| self.taken(place + r) > Sum::from(*most))
     }
 
-    /// What is taken by what is there and by what has left, but keeps its part.
+    /// What is taken by what is there, unmerged if it has come, and by what has left, but keeps its part.
     fn taken(&self, place: usize) -> Sum {
         self.load[place] + self.kept.get(place).copied().unwrap_or(0)
     }
@@ -269,6 +275,10 @@ impl<'p> Placement<'p> {
         if let Some(excesses) = &mut self.flat.excesses {
             excesses.count(vm, from, -1);
         }
+        if let Some(shared) = &mut self.shared {
+            let credit = shared.leave(vm as u32, from);
+            self.merge(from, credit);
+        }
         self.away.moved(vm, from != it.at, to != it.at);
         self.leave_home(vm, from, to);
         self.ties.moved(vm, from, to);
@@ -288,7 +298,7 @@ impl<'p> Placement<'p> {
         if let Some(disruption) = &self.problem.disruption {
             self.moved.count(disruption.group[vm], more);
         }
-        if !self.kept.is_empty() {
+        if !self.problem.transient.is_empty() {
             let place = it.at as usize * self.problem.resources;
             for (r, size) in it.size.iter().enumerate().filter(|(r, _)| self.problem.transient[*r]) {
                 self.kept[place + r] += Sum::from(*size) * Sum::from(more);
@@ -309,6 +319,18 @@ impl<'p> Placement<'p> {
         if let Some(excesses) = &mut self.flat.excesses {
             excesses.count(vm, host, 1);
         }
+        if let Some(shared) = &mut self.shared {
+            let credit = shared.arrive(vm as u32, host);
+            self.merge(host, credit);
+        }
+    }
+
+    /// Counts what a host's credit is more.
+    fn merge(&mut self, host: u32, credit: Credit) {
+        let resource = self.problem.sharing.as_ref().map_or(0, |sharing| sharing.resource);
+        let place = host as usize * self.problem.resources + resource;
+        self.load[place] -= credit.all;
+        self.kept[place] += credit.all - credit.stay;
     }
 
     /// Reckons anew what follows from the loads of a host.
@@ -341,13 +363,20 @@ fn relief(problem: &Problem) -> Vec<Sum> {
     if problem.excesses.iter().all(|excess| excess.parts.iter().all(|(_, factor)| *factor >= 0)) {
         return Vec::new();
     }
-    let sizes = problem.vms.iter().map(|vm| vm.size.iter().map(|size| Sum::from(*size)).collect::<Vec<Sum>>());
-    let of = |size: Vec<Sum>| {
-        let fall =
-            |excess: &crate::problem::Excess| (-excess.load(&size)).max(0).saturating_mul(Sum::from(excess.each));
-        problem.excesses.iter().map(fall).sum()
+    // Of shared pages it adds nothing where that is more.
+    let least = |vm: usize, r: usize| match &problem.sharing {
+        Some(sharing) if sharing.resource == r => sharing.private(problem, vm),
+        _ => Sum::from(problem.vms[vm].size[r]),
     };
-    sizes.map(of).collect()
+    let more = |vm: usize, (r, factor): &(usize, i64)| {
+        let size = if *factor > 0 { least(vm, *r) } else { Sum::from(problem.vms[vm].size[*r]) };
+        size.saturating_mul(Sum::from(*factor))
+    };
+    let fall = |vm: usize, excess: &crate::problem::Excess| {
+        let more: Sum = excess.parts.iter().map(|part| more(vm, part)).sum();
+        (-more).max(0).saturating_mul(Sum::from(excess.each))
+    };
+    (0..problem.vms.len()).map(|vm| problem.excesses.iter().map(|excess| fall(vm, excess)).sum()).collect()
 }
 
 fn least_table(problem: &Problem) -> Vec<Sum> {
