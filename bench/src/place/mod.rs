@@ -1,6 +1,7 @@
 //! Placement: one file for each set of instances.
 
 mod balcon;
+mod exact;
 mod ganeti;
 mod packing;
 mod roadef;
@@ -15,6 +16,14 @@ use clap::Subcommand;
 pub enum Set {
     /// Consolidation of 40 clusters: hosts and memory moved, beside BalCon.
     Balcon,
+    /// Small questions of each goal, beside the proved optimum.
+    Exact {
+        /// Where questions and answers are.
+        folder: std::path::PathBuf,
+        /// Writes the questions for `bench/exact.py`, which writes the answers.
+        #[arg(long)]
+        write: bool,
+    },
     /// Balance: clusters in Ganeti's text format, beside its `hbal`.
     Ganeti {
         /// Files as `gen.py` of the instances makes them.
@@ -42,6 +51,8 @@ pub enum Set {
 pub fn run(set: &Set, data: &Path) -> anyhow::Result<()> {
     match set {
         Set::Balcon => balcon::run(data),
+        Set::Exact { folder, write: true } => exact::write(folder),
+        Set::Exact { folder, write: false } => exact::run(folder),
         Set::Ganeti { files, alone, plots } => ganeti::run(files, !alone, plots.as_deref()),
         Set::Roadef(options) => roadef::run(options, data),
         Set::Packing { only } => packing::run(only),
