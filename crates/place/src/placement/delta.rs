@@ -108,8 +108,14 @@ impl Placement<'_> {
             let keeps = |vm: u32| !problem.transient.is_empty() && problem.transient[r] && is_home(vm);
             let gone = goes.map_or(0, |goes| if keeps(goes) { 0 } else { size(goes, r) });
             let taken = if keeps(vm) { 0 } else { size(vm, r) };
-            let merged = self.credit(host, r, Some(vm), goes).stay;
-            if Sum::from(taken - gone) - merged <= Sum::from(flat.free[place + r]) {
+            let enough = match &self.shared {
+                None => taken - gone <= flat.free[place + r],
+                Some(_) => {
+                    let merged = self.credit(host, r, Some(vm), goes).stay;
+                    Sum::from(taken - gone) - merged <= Sum::from(flat.free[place + r])
+                }
+            };
+            if enough {
                 return true;
             }
             let left = goes.is_some_and(|goes| !is_home(goes) && gone > 0);
@@ -131,8 +137,11 @@ impl Placement<'_> {
         let excesses = self.excess_of_leaving(vm) + self.excess_of_coming(vm, to);
         let rooms = self.rooms_delta(&[(from, None, Some(vm)), (to, Some(vm), None)]);
         let own = self.own_delta(vm, to) + self.disruption_delta(&[(vm, to)]);
-        let pages = self.pages_delta(from, None, Some(vm)) + self.pages_delta(to, Some(vm), None);
-        opened - self.sleep_gain(vm) + own + curves + excesses + rooms + pages
+        let sum = opened - self.sleep_gain(vm) + own + curves + excesses + rooms;
+        if self.shared.is_none() {
+            return sum;
+        }
+        sum + self.pages_delta(from, None, Some(vm)) + self.pages_delta(to, Some(vm), None)
     }
 
     /// What copies of shared pages cost more on a host.
@@ -141,9 +150,12 @@ impl Placement<'_> {
     }
 
     /// By how much the credit of a resource changes on a host.
+    #[inline(never)]
     fn credit(&self, host: u32, r: usize, comes: Option<u32>, goes: Option<u32>) -> Credit {
-        let shared = self.shared.as_ref().filter(|shared| shared.resource() == r);
-        shared.map_or(Credit::default(), |shared| shared.credit(host, comes, goes))
+        match &self.shared {
+            Some(shared) if shared.resource() == r => shared.credit(host, comes, goes),
+            _ => Credit::default(),
+        }
     }
 
     /// Moves, stays and tables.
@@ -164,9 +176,11 @@ impl Placement<'_> {
     }
 
     /// By how much a resource's load changes on a host.
+    #[inline(always)]
     fn more(&self, host: u32, r: usize, comes: Option<u32>, goes: Option<u32>) -> Sum {
         let size = |vm: Option<u32>| vm.map_or(0, |vm| Sum::from(self.problem.vms[vm as usize].size[r]));
-        size(comes) - size(goes) - self.credit(host, r, comes, goes).all
+        let more = size(comes) - size(goes);
+        if self.shared.is_some() { more - self.credit(host, r, comes, goes).all } else { more }
     }
 
     fn curves_delta(&self, host: u32, comes: Option<u32>, goes: Option<u32>) -> Sum {

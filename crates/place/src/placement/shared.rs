@@ -118,6 +118,7 @@ impl<'p> Shared<'p> {
     }
 
     /// By how much what the copies on the host cost would change.
+    #[inline(never)]
     pub fn points(&self, host: u32, comes: Option<u32>, goes: Option<u32>) -> Sum {
         let (gone, merges) = (self.classes(goes), self.sharing.merges[host as usize]);
         let points = |class: &u32| Sum::from(self.classes[*class as usize].points);
