@@ -26,6 +26,7 @@ fn snapshot(hosts: usize, vms: &[(u32, u64, u64)]) -> Snapshot {
         storage: Default::default(),
         tags: Default::default(),
         cells: Vec::new(),
+        merging: None,
     };
     let vm = |(i, (host, _, gib)): (usize, &(u32, u64, u64))| Vm {
         id: VmId(Uuid::from_u128(i as u128)),

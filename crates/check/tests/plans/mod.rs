@@ -23,6 +23,7 @@ pub fn host(i: u32) -> Host {
         storage: ["pool:images".into()].into(),
         tags: Default::default(),
         cells: Vec::new(),
+        merging: None,
     }
 }
 

@@ -30,6 +30,7 @@ pub fn cluster(hot: u32) -> Snapshot {
             storage: (0..8).map(|n| format!("pool:p{n}")).collect(),
             tags: Default::default(),
             cells: Vec::new(),
+            merging: None,
         }
     });
     let vms = (0..HOSTS * VMS_PER_HOST).map(|i| {

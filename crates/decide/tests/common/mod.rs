@@ -137,6 +137,7 @@ pub fn host(name: &str) -> Host {
         storage: ["pool:images".into()].into(),
         tags: Default::default(),
         cells: Vec::new(),
+        merging: None,
     }
 }
 
