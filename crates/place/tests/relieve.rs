@@ -43,6 +43,7 @@ fn snapshot(hosts: usize, vms: &[(u32, u64, u64)]) -> Snapshot {
         needs: Some(Needs { arch: "x86_64".into(), ..Needs::default() }),
         fixtures: vec![],
         tags: Default::default(),
+        unmergeable: false,
     };
     Snapshot {
         hosts: (0..hosts).map(host).collect(),

@@ -171,6 +171,7 @@ fn vm() -> impl Strategy<Value = Vm> {
             }),
             fixtures: vec![],
             tags: tags.into_iter().filter(|tag| !tag.is_empty()).map(Into::into).collect(),
+            unmergeable: false,
         }
     })
 }
