@@ -15,7 +15,9 @@ use std::process::Command;
 
 use anyhow::{Context, bail};
 use ulm_check::{Completeness, check_route};
-use ulm_model::{Answer, Copying, Holds, HostIx, Power, Task, TaskHost, TaskResource, TaskRule, TaskRuleKind, TaskVm};
+use ulm_model::{
+    Answer, Copying, Domains, Holds, HostIx, Power, Task, TaskHost, TaskResource, TaskRule, TaskRuleKind, TaskVm,
+};
 use ulm_path::{Alone, Budget, ByBytes};
 use ulm_place::{Effort, Excess, PlaceHost, PlaceVm, Points, Problem, Relation, RelationKind, search};
 use ulm_rules::HostSet;
@@ -202,7 +204,9 @@ fn fences(instance: &Instance) -> (Vec<u32>, Vec<HostSet>) {
             Asks::Fence(hosts) => hosts.clone(),
             Asks::Among(parts) => kept_part(instance, group).cloned().unwrap_or_else(|| parts.concat()),
         };
-        let set = HostSet::of(hosts, |host| within.contains(&host.0));
+        let mut inside = vec![false; hosts];
+        within.iter().for_each(|host| inside[*host as usize] = true);
+        let set = HostSet::of(hosts, |host| inside[host.at()]);
         for vm in &group.vms {
             let mut both = sets[allowed[*vm as usize] as usize].clone();
             both.intersect(&set);
@@ -268,23 +272,21 @@ fn task(instance: &Instance, at: &[u32]) -> Task {
         stays: false,
         copy: Copying { bytes: duration_ms(it), takes_ms: Some(duration_ms(it)), ..Copying::default() },
     };
+    let each = Domains::each(instance.hosts.len() as u32);
     let resource = |it: &instance::Resource| TaskResource { name: it.name.clone(), holds: Holds::Always };
     Task {
         resources: instance.resources.iter().map(resource).collect(),
         hosts: instance.hosts.iter().enumerate().map(host).chain([waiting]).collect(),
         vms: instance.vms.iter().enumerate().map(vm).collect(),
-        rules: instance.groups.iter().enumerate().map(|(i, group)| rule(instance, at, i, group)).collect(),
+        rules: instance.groups.iter().enumerate().map(|group| rule(instance, at, &each, group)).collect(),
         links: Vec::new(),
     }
 }
 
-fn rule(instance: &Instance, at: &[u32], number: usize, group: &instance::Group) -> TaskRule {
+fn rule(instance: &Instance, at: &[u32], each: &Domains, (number, group): (usize, &instance::Group)) -> TaskRule {
     let vms = group.vms.clone();
     let (name, kind) = match &group.asks {
-        Asks::Spread => {
-            let domains = (0..instance.hosts.len() as u32).map(|host| vec![host]).collect();
-            ("spread", TaskRuleKind::AtMost { vms, domains, limit: 1 })
-        }
+        Asks::Spread => ("spread", TaskRuleKind::AtMost { vms, domains: each.clone(), limit: 1 }),
         Asks::Fence(hosts) => ("fence", TaskRuleKind::Only { vms, hosts: hosts.clone() }),
         Asks::Among(parts) => {
             let chosen = || parts.iter().find(|part| part.binary_search(&at[group.vms[0] as usize]).is_ok());

@@ -26,7 +26,7 @@ fn row(hosts: u32) -> (Task, Route) {
     // Racks of 50 hosts, of which one rule lets no more than there are in A have VMs of every thirteenth kind.
     let racks: Vec<Vec<u32>> = (0..hosts).collect::<Vec<u32>>().chunks(50).map(<[u32]>::to_vec).collect();
     let some = (0..(hosts - 1) * VMS).filter(|vm| vm % VMS == 0).collect();
-    task.rules.push(rule("racks", TaskRuleKind::AtMost { vms: some, domains: racks, limit: 50 }));
+    task.rules.push(rule("racks", TaskRuleKind::AtMost { vms: some, domains: racks.into(), limit: 50 }));
     let steps = pairs.enumerate().map(|(i, (h, v))| {
         let before = (i as u32).checked_sub(VMS);
         let mut made = step(i, moved(i as u32, h, h - 1), before.as_slice());
@@ -78,7 +78,7 @@ fn ten_thousand_hosts_in_three_full_zones() {
     let (mut task, route) = row(10_000);
     let zones = (0..3).map(|zone| (0..10_000).filter(|h| h % 3 == zone).collect()).collect();
     let vms = (0..task.vms.len() as u32).collect();
-    task.rules.push(rule("zones", TaskRuleKind::AtMost { vms, domains: zones, limit: 3334 * u64::from(VMS) }));
+    task.rules.push(rule("zones", TaskRuleKind::AtMost { vms, domains: zones.into(), limit: 3334 * u64::from(VMS) }));
     let begun = Instant::now();
     let verdict = check_route(&task, &route, Completeness::ToB);
     println!(
