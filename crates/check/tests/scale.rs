@@ -78,7 +78,7 @@ fn ten_thousand_hosts_in_three_full_zones() {
     let (mut task, route) = row(10_000);
     let zones = (0..3).map(|zone| (0..10_000).filter(|h| h % 3 == zone).collect()).collect();
     let vms = (0..task.vms.len() as u32).collect();
-    task.rules.push(rule("zones", TaskRuleKind::AtMost { vms, domains: zones.into(), limit: 3334 * u64::from(VMS) }));
+    task.rules.push(rule("zones", TaskRuleKind::AtMost { vms, domains: zones, limit: 3334 * u64::from(VMS) }));
     let begun = Instant::now();
     let verdict = check_route(&task, &route, Completeness::ToB);
     println!(
