@@ -176,6 +176,23 @@ impl<'p> Placement<'p> {
         self.fits[host as usize * self.problem.rooms.len() + room]
     }
 
+    /// The classes of pages that the VM shares with others, ascending; numbered anew, without those that only one VM has.
+    pub fn classes(&self, vm: u32) -> &[u32] {
+        self.shared.as_ref().map_or(&[], |shared| shared.classes(Some(vm)))
+    }
+    /// How many VMs of the class are on the host.
+    pub fn having(&self, class: u32, host: u32) -> u32 {
+        self.shared.as_ref().map_or(0, |shared| shared.on(class, host))
+    }
+    /// What a copy of the pages of the class costs.
+    pub fn class_points(&self, class: u32) -> i128 {
+        self.shared.as_ref().map_or(0, |shared| shared.price(class))
+    }
+    /// What copies of shared pages cost more if all these VMs of one host go to another one.
+    pub fn group_points(&self, vms: &[u32], from: u32, to: u32) -> i128 {
+        self.shared.as_ref().map_or(0, |shared| shared.group_points(vms, from, to))
+    }
+
     /// Whether the VM may be on the host as far as only the two of them are concerned.
     pub fn may_be_on(&self, vm: u32, host: u32) -> bool {
         self.flat.may_be_on(vm, host)

@@ -121,7 +121,7 @@ impl<'p> Shared<'p> {
     #[inline(never)]
     pub fn points(&self, host: u32, comes: Option<u32>, goes: Option<u32>) -> Sum {
         let (gone, merges) = (self.classes(goes), self.sharing.merges[host as usize]);
-        let points = |class: &u32| Sum::from(self.classes[*class as usize].points);
+        let points = |class: &u32| self.price(*class);
         let less = |class: &&u32| !merges || self.count(**class, host).all == 1;
         let more = |class: &&u32| {
             let left = u32::from(gone.binary_search(class).is_ok());
@@ -132,8 +132,32 @@ impl<'p> Shared<'p> {
     }
 
     /// The classes of a VM that others have too, ascending.
-    fn classes(&self, vm: Option<u32>) -> &[u32] {
+    pub fn classes(&self, vm: Option<u32>) -> &[u32] {
         vm.map_or(&[], |vm| &self.of[self.range(vm)])
+    }
+
+    /// How many VMs of the class are on the host.
+    pub fn on(&self, class: u32, host: u32) -> u32 {
+        self.count(class, host).all
+    }
+
+    /// What a copy of the pages of a class costs.
+    pub fn price(&self, class: u32) -> Sum {
+        Sum::from(self.classes[class as usize].points)
+    }
+
+    /// By how much what copies cost would change if all these VMs of one host went to another one.
+    pub fn group_points(&self, vms: &[u32], from: u32, to: u32) -> Sum {
+        let mut classes: Vec<u32> = vms.iter().flat_map(|vm| self.classes(Some(*vm))).copied().collect();
+        classes.sort_unstable();
+        let copies = |host: u32, count: u32| Sum::from(self.sharing.copies(host, count));
+        let of = |same: &[u32]| {
+            let (class, moved) = (same[0], same.len() as u32);
+            let (here, there) = (self.on(class, from), self.on(class, to));
+            let less = copies(from, here) - copies(from, here - moved);
+            (copies(to, there + moved) - copies(to, there) - less) * self.price(class)
+        };
+        classes.chunk_by(|a, b| a == b).map(of).sum()
     }
 
     fn range(&self, vm: u32) -> std::ops::Range<usize> {
