@@ -7,7 +7,8 @@ OR-tools is no part of this repository. Outside of it (9.15 crashes on these mod
     /tmp/cpsat/bin/python bench/exact.py FOLDER [SECONDS] [NAME…]
 
 SECONDS is the most for each question (60). With names only questions whose name contains one of them are solved. Answers are
-added to FOLDER/answers.jsonl; what is answered there is not solved again.
+added to FOLDER/answers.jsonl; what is answered there is not solved again. Where
+no placement was found in time there is no answer, and the question does not count.
 """
 
 import json
@@ -179,6 +180,8 @@ class Question:
         solver.parameters.num_workers = WORKERS
         solver.parameters.relative_gap_limit = 0
         status = solver.Solve(self.model)
+        if status == cp_model.UNKNOWN:
+            return None, False, solver.WallTime()
         if status not in (cp_model.OPTIMAL, cp_model.FEASIBLE):
             raise SystemExit(f"{self.it['name']}: {solver.StatusName(status)}")
         at = [next(h for h, here in x.items() if solver.Value(here)) for x in self.x]
@@ -211,6 +214,9 @@ def main():
         if name in known or (names and not any(word in name for word in names)):
             continue
         at, proved, took = Question(question).solve(seconds)
+        if at is None:
+            print(name, "nothing found", flush=True)
+            continue
         with path.open("a") as answers:
             answers.write(json.dumps({"name": name, "at": at, "proved": proved, "seconds": round(took, 3)}) + "\n")
         print(name, "proved" if proved else "NOT PROVED", f"{took:.2f} s", flush=True)
