@@ -153,7 +153,7 @@ fn question(tree: &Tree) -> Problem {
 fn sharing(tree: &Tree, hosts: usize) -> Sharing {
     let classes = tree.weight.iter().map(|weight| Pages { weight: *weight, points: *weight }).collect();
     let path = |vm: usize| tree.path(vm).into_iter().map(|node| node as u32).collect();
-    Sharing { resource: 0, merges: vec![true; hosts], classes, of: (0..tree.leaf.len()).map(path).collect() }
+    Sharing { resources: vec![0], merges: vec![true; hosts], classes, of: (0..tree.leaf.len()).map(path).collect() }
 }
 
 fn follow(problem: &Problem, found: &Found) -> Vec<u32> {

@@ -119,9 +119,10 @@ impl Problem {
     }
     fn flaw_of_sharing(&self) -> Option<String> {
         let sharing = self.sharing.as_ref()?;
-        let (resource, classes) = (sharing.resource, &sharing.classes);
-        if resource >= self.resources || self.transient.get(resource).copied().unwrap_or(false) {
-            return Some("sharing: a resource that is known and not transient".to_owned());
+        let (resources, classes) = (&sharing.resources, &sharing.classes);
+        let known = |r: &usize| *r < self.resources && !self.transient.get(*r).copied().unwrap_or(false);
+        if !resources.iter().all(known) || (1..resources.len()).any(|i| resources[..i].contains(&resources[i])) {
+            return Some("sharing: resources that are known and not transient, each once".to_owned());
         }
         if sharing.merges.len() != self.hosts.len() {
             return Some("sharing: for each host whether it merges".to_owned());
@@ -133,7 +134,7 @@ impl Problem {
             let known = of.last().is_none_or(|last| (*last as usize) < classes.len());
             let ascending = of.windows(2).all(|pair| pair[0] < pair[1]);
             let weight = || of.iter().map(|class| i128::from(classes[*class as usize].weight)).sum::<i128>();
-            ascending && known && weight() <= i128::from(vm.size[resource])
+            ascending && known && resources.iter().all(|r| weight() <= i128::from(vm.size[*r]))
         };
         let vm = self.vms.iter().zip(&sharing.of).position(|it| !fine(it));
         vm.map(|i| format!("sharing of VM {i}: classes ascending, which weigh no more together than it takes"))

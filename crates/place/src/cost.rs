@@ -74,7 +74,9 @@ pub fn cost(problem: &Problem, at: &[u32]) -> Costs {
     let pages = problem.sharing.as_ref().map_or(0, |sharing| {
         let counts = sharing.counts(at);
         for ((host, class), count) in &counts {
-            loads[*host as usize * problem.resources + sharing.resource] -= sharing.credit(*host, *class, *count);
+            for r in &sharing.resources {
+                loads[*host as usize * problem.resources + r] -= sharing.credit(*host, *class, *count);
+            }
         }
         counts.iter().map(|((host, class), count)| sharing.points(*host, *class, *count)).sum()
     });
@@ -231,10 +233,10 @@ impl Sharing {
         Sum::from(self.classes[class as usize].points) * Sum::from(self.copies(host, count))
     }
 
-    /// What a VM takes that it shares with nobody, whoever is beside it.
-    pub(crate) fn private(&self, problem: &Problem, vm: usize) -> Sum {
+    /// What a VM takes of one of the resources that it shares with nobody, whoever is beside it.
+    pub(crate) fn private(&self, problem: &Problem, vm: usize, resource: usize) -> Sum {
         let shared = self.of[vm].iter().map(|class| Sum::from(self.classes[*class as usize].weight)).sum::<Sum>();
-        Sum::from(problem.vms[vm].size[self.resource]) - shared
+        Sum::from(problem.vms[vm].size[resource]) - shared
     }
 }
 

@@ -192,20 +192,21 @@ pub struct WantedRoom {
 /// Merging may end at any time, and weights are estimates: whoever asks gives lower bounds of them, less a reserve.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Sharing {
-    /// The resource that it is about; it is not transient.
-    pub resource: usize,
+    /// The resources that it is about, each once; none is transient. Several if memory is looked at in several ways: what was promised,
+    /// what is held.
+    pub resources: Vec<usize>,
     /// For each host whether it merges pages. Elsewhere each VM has its own copies, and there is no credit.
     pub merges: Vec<bool>,
     /// The classes: pages that the same VMs have.
     pub classes: Vec<Pages>,
-    /// For each VM the classes that it has, ascending. Together they weigh no more than the VM takes.
+    /// For each VM the classes that it has, ascending. Together they weigh no more than the VM takes of any of the resources.
     pub of: Vec<Vec<u32>>,
 }
 
 /// Pages that VMs have in common.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Pages {
-    /// How much of the resource they take.
+    /// How much of each of the resources they take.
     pub weight: i64,
     /// What each copy of them on each host costs: so much is a smaller footprint worth by itself.
     pub points: Points,

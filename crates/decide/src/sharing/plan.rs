@@ -108,7 +108,7 @@ fn one_wanted(question: &Question, one: &PlaceMove, package: u32) -> Wanted {
 fn in_numbers(question: &Question, snapshot: &Snapshot, sharing: &Sharing) -> ulm_place::Sharing {
     let points = |bytes: Bytes| Points::try_from((bytes.0 >> 20).saturating_mul(MIB)).unwrap_or(Points::MAX / 4);
     ulm_place::Sharing {
-        resource: PROMISED,
+        resources: vec![PROMISED],
         merges: snapshot.hosts.iter().map(ulm_model::Host::merges).collect(),
         classes: sharing.classes.iter().map(|class| Pages { weight: 0, points: points(class.weight) }).collect(),
         of: question.vms.iter().map(|vm| sharing.of_vm[vm.at()].clone()).collect(),

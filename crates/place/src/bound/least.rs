@@ -109,7 +109,9 @@ fn base(problem: &Problem, fixed: &[bool]) -> Vec<Sum> {
     }
     for ((host, class), count) in fixed_counts(problem, fixed) {
         let Some(sharing) = &problem.sharing else { continue };
-        load[host as usize * problem.resources + sharing.resource] -= sharing.credit(host, class, count);
+        for r in &sharing.resources {
+            load[host as usize * problem.resources + r] -= sharing.credit(host, class, count);
+        }
     }
     load
 }
@@ -130,12 +132,12 @@ fn of_curve(problem: &Problem, fixed: &[bool], load: &[Sum], curve: &Curve) -> S
     let mut home: Vec<Sum> = problem.hosts.iter().map(|host| Sum::from(host.base[r])).collect();
     // What VMs that may leave take at least, and at most.
     let (mut free, mut whole): (Sum, Sum) = (0, 0);
-    let shared = problem.sharing.as_ref().filter(|sharing| sharing.resource == r);
+    let shared = problem.sharing.as_ref().filter(|sharing| sharing.resources.contains(&r));
     for (i, (vm, fixed)) in problem.vms.iter().zip(fixed).enumerate() {
         let size = Sum::from(vm.size[r]);
         home[vm.at as usize] += size;
         if !*fixed {
-            free += shared.map_or(size, |sharing| sharing.private(problem, i));
+            free += shared.map_or(size, |sharing| sharing.private(problem, i, r));
             whole += size;
         }
     }

@@ -130,7 +130,9 @@ fn credit(problem: &Problem) -> Vec<Sum> {
     let home: Vec<u32> = problem.vms.iter().map(|vm| vm.at).collect();
     let mut credit = vec![0; problem.hosts.len() * problem.resources];
     for ((host, class), count) in sharing.counts(&home) {
-        credit[host as usize * problem.resources + sharing.resource] += sharing.credit(host, class, count);
+        for r in &sharing.resources {
+            credit[host as usize * problem.resources + r] += sharing.credit(host, class, count);
+        }
     }
     credit
 }

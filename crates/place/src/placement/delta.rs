@@ -153,7 +153,7 @@ impl Placement<'_> {
     #[inline(never)]
     fn credit(&self, host: u32, r: usize, comes: Option<u32>, goes: Option<u32>) -> Credit {
         match &self.shared {
-            Some(shared) if shared.resource() == r => shared.credit(host, comes, goes),
+            Some(shared) if shared.is_about(r) => shared.credit(host, comes, goes),
             _ => Credit::default(),
         }
     }

@@ -71,8 +71,8 @@ const NEVER: i64 = -(1 << 60);
 impl FlatExcesses {
     fn new(problem: &Problem) -> Option<Self> {
         let kept: Vec<&Excess> = problem.excesses.iter().filter(|excess| excess.each > 0).collect();
-        let shared = problem.sharing.as_ref().map(|sharing| sharing.resource);
-        if kept.iter().flat_map(|excess| &excess.parts).any(|(r, _)| Some(*r) == shared) {
+        let shared = |r: usize| problem.sharing.as_ref().is_some_and(|sharing| sharing.resources.contains(&r));
+        if kept.iter().flat_map(|excess| &excess.parts).any(|(r, _)| shared(*r)) {
             return None;
         }
         let mut all: Vec<Sum> = vec![0; problem.resources];

@@ -344,10 +344,11 @@ impl<'p> Placement<'p> {
 
     /// Counts what a host's credit is more.
     fn merge(&mut self, host: u32, credit: Credit) {
-        let resource = self.problem.sharing.as_ref().map_or(0, |sharing| sharing.resource);
-        let place = host as usize * self.problem.resources + resource;
-        self.load[place] -= credit.all;
-        self.kept[place] += credit.all - credit.stay;
+        for r in self.problem.sharing.iter().flat_map(|sharing| &sharing.resources) {
+            let place = host as usize * self.problem.resources + r;
+            self.load[place] -= credit.all;
+            self.kept[place] += credit.all - credit.stay;
+        }
     }
 
     /// Reckons anew what follows from the loads of a host.
@@ -382,7 +383,7 @@ fn relief(problem: &Problem) -> Vec<Sum> {
     }
     // Of shared pages it adds nothing where that is more.
     let least = |vm: usize, r: usize| match &problem.sharing {
-        Some(sharing) if sharing.resource == r => sharing.private(problem, vm),
+        Some(sharing) if sharing.resources.contains(&r) => sharing.private(problem, vm, r),
         _ => Sum::from(problem.vms[vm].size[r]),
     };
     let more = |vm: usize, (r, factor): &(usize, i64)| {

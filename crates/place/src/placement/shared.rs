@@ -66,9 +66,9 @@ impl<'p> Shared<'p> {
         })
     }
 
-    /// The resource that it is about.
-    pub fn resource(&self) -> usize {
-        self.sharing.resource
+    /// Whether it is about the resource.
+    pub fn is_about(&self, resource: usize) -> bool {
+        self.sharing.resources.contains(&resource)
     }
 
     /// Counts a VM that has come to the host. What the credit is more.

@@ -176,18 +176,17 @@ fn sharing(hosts: usize, vms: usize, unit: i64) -> impl Strategy<Value = Sharing
     let class = (0i64..3, 0i64..60).prop_map(move |(weight, points)| Pages { weight: weight * unit, points });
     let of = prop::collection::vec(prop::collection::vec(prop::bool::weighted(0.6), 4), vms);
     let merges = prop::collection::vec(prop::bool::weighted(0.9), hosts);
-    let parts = (0..RESOURCES, prop::collection::vec(class, 4), of, merges);
-    parts.prop_map(|(resource, classes, of, merges)| {
+    let parts = (select(vec![vec![0], vec![1], vec![0, 1]]), prop::collection::vec(class, 4), of, merges);
+    parts.prop_map(|(resources, classes, of, merges)| {
         let of = of.iter().map(|has| (0..4).filter(|class| has[*class as usize]).collect()).collect();
-        Sharing { resource, merges, classes, of }
+        Sharing { resources, merges, classes, of }
     })
 }
 
 /// VMs share as long as that is no more than they take.
 fn share(problem: &mut Problem, mut sharing: Sharing) {
-    let resource = sharing.resource;
     for (vm, of) in problem.vms.iter().zip(&mut sharing.of) {
-        let mut left = vm.size[resource];
+        let mut left = sharing.resources.iter().map(|r| vm.size[*r]).min().unwrap_or(0);
         of.retain(|class| {
             let weight = sharing.classes[*class as usize].weight;
             let fits = weight <= left;
@@ -195,15 +194,16 @@ fn share(problem: &mut Problem, mut sharing: Sharing) {
             fits
         });
     }
-    if let Some(transient) = problem.transient.get_mut(resource) {
-        *transient = false;
+    for (r, transient) in problem.transient.iter_mut().enumerate() {
+        *transient &= !sharing.resources.contains(&r);
     }
     problem.sharing = Some(sharing);
 }
 
 /// What VMs on the host that have not moved give as credit among each other.
 fn credit(problem: &Problem, at: &[u32], host: usize, resource: usize) -> i128 {
-    let Some(sharing) = problem.sharing.as_ref().filter(|it| it.resource == resource && it.merges[host]) else {
+    let Some(sharing) = problem.sharing.as_ref().filter(|it| it.resources.contains(&resource) && it.merges[host])
+    else {
         return 0;
     };
     let stays = |vm: &usize| at[*vm] as usize == host && problem.vms[*vm].at as usize == host;
