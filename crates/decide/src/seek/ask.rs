@@ -5,7 +5,7 @@ use ulm_place::Effort;
 use ulm_policy::Goal;
 
 use super::question::{self, Question};
-use super::{relations, terms};
+use super::{relations, shared, terms};
 use crate::round::Round;
 
 /// Placements that are weighed in one round: some hundred milliseconds.
@@ -24,7 +24,9 @@ pub(crate) fn of_goals(
         aside.extend(terms::add(&mut question, round, goal).into_iter().map(|reason| (goal.name.clone(), reason)));
     }
     let weights = goals.iter().map(|goal| u64::from(goal.weight)).sum();
-    question.price_moves(question::move_price(round.policy, weights));
+    let price = question::move_price(round.policy, weights);
+    question.price_moves(price);
+    shared::add(&mut question, round, price);
     (question, aside)
 }
 

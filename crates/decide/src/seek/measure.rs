@@ -109,11 +109,18 @@ pub(crate) fn touched(before: &[u32], after: &[u32]) -> BTreeSet<HostIx> {
     moved.flat_map(|(before, after)| [HostIx(*before), HostIx(*after)]).collect()
 }
 
-/// What each host has to bear of the resource.
+/// What each host has to bear of the resource, when equal pages are merged.
 pub(crate) fn loads(q: &Question, at: &[u32], resource: usize) -> Vec<i64> {
     let mut loads: Vec<i64> = q.problem.hosts.iter().map(|host| host.base[resource]).collect();
     for (vm, host) in q.problem.vms.iter().zip(at) {
         loads[*host as usize] = loads[*host as usize].saturating_add(vm.size[resource]);
+    }
+    let Some(sharing) = q.problem.sharing.as_ref().filter(|it| it.resources.contains(&resource)) else {
+        return loads;
+    };
+    for ((host, class), count) in sharing.counts(at) {
+        let credit = i64::try_from(sharing.credit(host, class, count)).unwrap_or(i64::MAX);
+        loads[host as usize] = loads[host as usize].saturating_sub(credit);
     }
     loads
 }

@@ -9,7 +9,7 @@
 //! (D) a calm cluster stays as it is.
 //!
 //! Method: one question for all goals that are on, in three parts: who may go where ([`question`]), what companions ask of each other
-//! ([`relations`]), what goals want ([`terms`]). What comes out is read back in physical units ([`measure`]). Hosts that no single move
+//! ([`relations`]), what goals want ([`terms`]); and what VMs have in common ([`shared`]). What comes out is read back in physical units ([`measure`]). Hosts that no single move
 //! relieves have a question of their own ([`exchange`]).
 
 pub(crate) mod answer;
@@ -18,6 +18,7 @@ pub(crate) mod exchange;
 pub(crate) mod measure;
 pub(crate) mod question;
 pub(crate) mod relations;
+mod shared;
 pub(crate) mod terms;
 
 use ulm_model::{Gain, Reason};

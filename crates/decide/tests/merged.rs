@@ -1,0 +1,90 @@
+//! What goals make of pages that VMs have in common.
+
+mod common;
+
+use common::*;
+use ulm_model::*;
+use ulm_policy::{Defragment, Goal, GoalKind, Policy, Spread};
+
+/// Hosts of 100 GiB that merge, and save what is stated.
+fn merging(hosts: &[(&str, u64)], sharing: bool) -> Cluster {
+    let mut cluster = Cluster::of(&hosts.iter().map(|(name, _)| *name).collect::<Vec<_>>());
+    let groups = "[[sharing]]\nname = \"shop\"\nvm = \"*\"\ntrust = \"100%\"\nreserve = \"0%\"\n\
+                  levels = [{ tag = \"os:\", memory = \"10GiB\" }]\n";
+    if sharing {
+        cluster.policy = Policy::parse(groups, "test").unwrap();
+    }
+    cluster.policy.limits.moves = 8;
+    for (name, saved) in hosts {
+        let counted = Merging { saved: Bytes::gib(*saved), full_scans: 9, ..Merging::default() };
+        let host = cluster.host_mut(name);
+        host.merging = Some(counted);
+        host.memory_use.0.iter_mut().for_each(|figure| figure.value = figure.value.saturating_sub(Bytes::gib(*saved)));
+    }
+    cluster
+}
+
+fn vm(cluster: &mut Cluster, host: &str, name: &str, gib: u64, os: &str) {
+    let id = cluster.vm(host, name, 100, gib);
+    cluster.vm_mut(id).tags = [format!("os:{os}")].into();
+}
+
+/// One host with four VMs that save 30 of 80 GiB, and one with a small one.
+fn nearly_full(sharing: bool, small: &str) -> Cluster {
+    let mut cluster = merging(&[("a", 0), ("b", 0)], sharing);
+    (0..4).for_each(|i| vm(&mut cluster, "a", &format!("vm{i}"), 20, "debian"));
+    vm(&mut cluster, "b", "small", 10, small);
+    let host = cluster.host_mut("a");
+    host.merging = Some(Merging { saved: Bytes::gib(30), full_scans: 9, ..Merging::default() });
+    host.memory_use.0.iter_mut().for_each(|figure| figure.value = figure.value.saturating_sub(Bytes::gib(30)));
+    let defragment = Defragment { watts: 200, cpu: Share::percent(80), memory: Share::percent(75) };
+    cluster.policy.goals.push(Goal::new("fewer", GoalKind::Defragment(defragment)));
+    cluster
+}
+
+#[test]
+fn a_host_is_filled_with_what_merging_leaves_of_it() {
+    // 10 + 80 - 30 GiB are in use: 10 more are 70 % of the host, and 100 % if nothing were merged.
+    let decision = nearly_full(true, "alpine").decide();
+    assert_eq!(moves(&decision), ["small: b -> a"], "{decision}");
+    assert_eq!(nearly_full(false, "alpine").moves(), [""; 0]);
+}
+
+#[test]
+fn a_vm_that_arrives_has_room_in_full() {
+    // Merged it would take nothing more. Before that, 20 GiB are too much: 80 %.
+    let mut cluster = nearly_full(true, "debian");
+    vm(&mut cluster, "b", "other", 10, "debian");
+    cluster.host_mut("b").merging = Some(Merging { saved: Bytes::gib(10), full_scans: 9, ..Merging::default() });
+    let host = cluster.host_mut("b");
+    host.memory_use.0.iter_mut().for_each(|figure| figure.value = figure.value.saturating_sub(Bytes::gib(10)));
+    assert_eq!(cluster.moves(), [""; 0]);
+}
+
+#[test]
+fn of_equal_targets_the_one_with_siblings_is_taken() {
+    for (on_a, on_b, target) in [("debian", "alpine", "a"), ("alpine", "debian", "b")] {
+        let mut cluster = merging(&[("a", 0), ("b", 0), ("c", 0)], true);
+        vm(&mut cluster, "a", "one", 20, on_a);
+        vm(&mut cluster, "b", "two", 20, on_b);
+        vm(&mut cluster, "c", "mover", 20, "debian");
+        let empty = Goal::new("empty", GoalKind::Evacuate);
+        cluster
+            .policy
+            .goals
+            .push(Goal { hosts: HostSelector { name: vec!["c".into()], ..Default::default() }, ..empty });
+        assert_eq!(cluster.moves(), [format!("mover: c -> {target}")]);
+    }
+}
+
+#[test]
+fn sharing_alone_is_no_reason_to_move() {
+    let mut cluster = merging(&[("a", 0), ("b", 0)], true);
+    for (host, name, os) in [("a", "a1", "debian"), ("a", "b1", "alpine"), ("b", "a2", "debian"), ("b", "b2", "alpine")]
+    {
+        vm(&mut cluster, host, name, 20, os);
+    }
+    let even = Spread { floor: Share::percent(70), ..Spread::default() };
+    cluster.policy.goals.push(Goal::new("even", GoalKind::Even(even)));
+    assert_eq!(cluster.moves(), [""; 0]);
+}
