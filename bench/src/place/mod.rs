@@ -1,9 +1,12 @@
 //! Placement: one file for each set of instances.
 
 mod balcon;
+mod btrplace;
+mod exact;
 mod ganeti;
 mod packing;
 mod roadef;
+mod sharing;
 mod vmr;
 
 use std::path::Path;
@@ -15,6 +18,20 @@ use clap::Subcommand;
 pub enum Set {
     /// Consolidation of 40 clusters: hosts and memory moved, beside BalCon.
     Balcon,
+    /// Repair of clusters of 5,000 hosts, beside BtrPlace.
+    Btrplace {
+        /// Only the figures of this instance, as one line.
+        #[arg(long)]
+        only: Option<String>,
+    },
+    /// Small questions of each goal, beside the proved optimum.
+    Exact {
+        /// Where questions and answers are.
+        folder: std::path::PathBuf,
+        /// Writes the questions for `bench/exact.py`, which writes the answers.
+        #[arg(long)]
+        write: bool,
+    },
     /// Balance: clusters in Ganeti's text format, beside its `hbal`.
     Ganeti {
         /// Files as `gen.py` of the instances makes them.
@@ -34,6 +51,8 @@ pub enum Set {
     },
     /// Machine reassignment: the ROADEF/EURO challenge 2012, beside its winner.
     Roadef(roadef::Options),
+    /// Page sharing: hosts and memory saved, against packing that knows nothing of it, by how much is shared.
+    Sharing,
     /// Room by few migrations: VM rescheduling with a limit on migrations, against proved optima.
     Vmr,
 }
@@ -42,8 +61,12 @@ pub enum Set {
 pub fn run(set: &Set, data: &Path) -> anyhow::Result<()> {
     match set {
         Set::Balcon => balcon::run(data),
+        Set::Btrplace { only } => btrplace::run(data, only.as_deref()),
+        Set::Exact { folder, write: true } => exact::write(folder),
+        Set::Exact { folder, write: false } => exact::run(folder),
         Set::Ganeti { files, alone, plots } => ganeti::run(files, !alone, plots.as_deref()),
         Set::Roadef(options) => roadef::run(options, data),
+        Set::Sharing => sharing::run(),
         Set::Packing { only } => packing::run(only),
         Set::Vmr => vmr::run(data),
     }

@@ -58,13 +58,10 @@ fn broken(task: &Task, rule: &TaskRuleKind) -> bool {
     let to = |vm: &u32| task.vms[*vm as usize].to;
     match rule {
         TaskRuleKind::AtMost { vms, domains, limit } => {
-            let mut domain = vec![None; task.hosts.len()];
-            for (d, hosts) in domains.iter().enumerate() {
-                hosts.iter().for_each(|host| domain[*host as usize] = Some(d));
-            }
-            let mut count = vec![0u64; domains.len()];
-            vms.iter().filter_map(|vm| domain[to(vm) as usize]).for_each(|d| count[d] += 1);
-            count.iter().any(|there| there > limit)
+            let mut there = vec![0u64; task.hosts.len()];
+            vms.iter().for_each(|vm| there[to(vm) as usize] += 1);
+            let count = |hosts: &Vec<u32>| hosts.iter().map(|host| there[*host as usize]).sum::<u64>();
+            domains.iter().any(|hosts| count(hosts) > *limit)
         }
         TaskRuleKind::Together { vms } => vms.windows(2).any(|two| to(&two[0]) != to(&two[1])),
         TaskRuleKind::Only { vms, hosts } => {

@@ -21,6 +21,7 @@
 //!     capacity: Capacity { memory_overcommit: Share::WHOLE, memory_reserve: Bytes(0), cpu_overcommit: Share::percent(400) },
 //!     limits: Limits { moves: 4, moves_per_host: 1 },
 //!     rules: vec![],
+//!     sharing: vec![],
 //! };
 //! let plan = Plan { parent: digest.clone(), made_at: Time(0), expires_at: Time(60_000), steps: vec![] };
 //! let grounds = Grounds { snapshot: &snapshot, digest: &digest, rulebook: &rulebook, now: Time(1), past: &[] };

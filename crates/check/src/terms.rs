@@ -1,8 +1,9 @@
 //! A task, looked up: which hosts a VM may go to, who moves together, and what is counted where on the way.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
+use std::rc::Rc;
 
-use ulm_model::{Holds, Power, Task, TaskRuleKind};
+use ulm_model::{Domains, Holds, Power, Task, TaskRuleKind};
 
 /// What a task asks for in every state. It must be without [`Task::flaw`].
 ///
@@ -16,16 +17,18 @@ pub(crate) struct Terms<'t> {
     resources: Vec<u32>,
     /// For each rule the first of its counters.
     begins: Vec<usize>,
-    /// For each rule that counts and each host the domain, if any; empty for other rules.
-    domains: Vec<Vec<Option<u32>>>,
+    /// For each rule that counts and each host the domain, if any; empty for other rules. Rules with the same domains share one list.
+    domains: Vec<Rc<Vec<Option<u32>>>>,
     /// For each VM the rules that count it.
     counted: Vec<Vec<u32>>,
     /// For each VM the rules that say where it may go.
     gates: Vec<Vec<u32>>,
     /// For each rule the hosts that it lists.
     listed: Vec<HashSet<u32>>,
-    /// What there is in A, by counter.
-    base: Vec<u64>,
+    /// How many counters there are.
+    counters: usize,
+    /// What there is in A, by counter; nothing where none is listed.
+    base: HashMap<usize, u64>,
 }
 
 /// What a counter counts.
@@ -59,16 +62,17 @@ impl<'t> Terms<'t> {
             task,
             groups: Vec::new(),
             begins: Vec::new(),
-            domains: vec![Vec::new(); task.rules.len()],
+            domains: vec![Rc::default(); task.rules.len()],
             counted: vec![Vec::new(); task.vms.len()],
             gates: vec![Vec::new(); task.vms.len()],
             listed: vec![HashSet::new(); task.rules.len()],
-            base: Vec::new(),
+            counters: task.hosts.len() * resources.len(),
+            base: HashMap::new(),
             resources,
         };
-        let mut counters = task.hosts.len() * terms.resources.len();
+        let mut last: Option<(&Domains, Rc<Vec<Option<u32>>>)> = None;
         for (r, rule) in task.rules.iter().enumerate() {
-            terms.begins.push(counters);
+            terms.begins.push(terms.counters);
             if !always(rule.holds) {
                 continue;
             }
@@ -80,12 +84,13 @@ impl<'t> Terms<'t> {
                 TaskRuleKind::AtMost { vms, limit, .. } if vms.len() as u64 <= *limit => {}
                 TaskRuleKind::AtMost { vms, domains, .. } => {
                     note(vms, |terms| &mut terms.counted);
-                    let mut of_host = vec![None; task.hosts.len()];
-                    for (d, hosts) in domains.iter().enumerate() {
-                        hosts.iter().for_each(|host| of_host[*host as usize] = Some(d as u32));
-                    }
+                    let of_host = match last.take() {
+                        Some((same, of_host)) if same.is_shared_with(domains) => of_host,
+                        _ => Rc::new(domain_of_each(task, domains)),
+                    };
+                    last = Some((domains, Rc::clone(&of_host)));
                     terms.domains[r] = of_host;
-                    counters += domains.len();
+                    terms.counters += domains.len();
                 }
                 TaskRuleKind::Together { vms } => {
                     let one = |host: fn(&ulm_model::TaskVm) -> u32| {
@@ -104,10 +109,9 @@ impl<'t> Terms<'t> {
                 TaskRuleKind::OneWay { vms, .. } => note(vms, |terms| &mut terms.gates),
             }
         }
-        terms.base = vec![0; counters];
         for (v, vm) in task.vms.iter().enumerate() {
             for (counter, weight) in terms.counters(v as u32, vm.from).collect::<Vec<_>>() {
-                terms.base[counter] += weight;
+                *terms.base.entry(counter).or_default() += weight;
             }
         }
         terms
@@ -115,7 +119,7 @@ impl<'t> Terms<'t> {
 
     /// How many counters there are.
     pub fn len(&self) -> usize {
-        self.base.len()
+        self.counters
     }
 
     /// What the counters count of a VM on a host.
@@ -132,12 +136,12 @@ impl<'t> Terms<'t> {
 
     /// What there is of it in A.
     pub fn base(&self, counter: usize) -> u64 {
-        self.base[counter]
+        self.base.get(&counter).copied().unwrap_or(0)
     }
 
     /// The limit on the way: no worse than A.
     pub fn limit(&self, counter: usize) -> u64 {
-        self.real_limit(counter).max(self.base[counter])
+        self.real_limit(counter).max(self.base(counter))
     }
 
     /// The limit itself.
@@ -219,4 +223,13 @@ impl<'t> Terms<'t> {
     pub fn rule(&self, rule: u32) -> &str {
         &self.task.rules[rule as usize].name
     }
+}
+
+/// For each host the set that it is in, if any.
+fn domain_of_each(task: &Task, domains: &Domains) -> Vec<Option<u32>> {
+    let mut of_host = vec![None; task.hosts.len()];
+    for (d, hosts) in domains.iter().enumerate() {
+        hosts.iter().for_each(|host| of_host[*host as usize] = Some(d as u32));
+    }
+    of_host
 }

@@ -99,6 +99,7 @@ fn judged(hosts: u32) {
         },
         limits: Limits { moves: 100, moves_per_host: 100 },
         rules: rules(),
+        sharing: Vec::new(),
     };
     let digest = plan.parent.clone();
     let grounds = Grounds { snapshot: &snapshot, digest: &digest, rulebook: &rulebook, now: NOW, past: &[] };

@@ -26,7 +26,7 @@ fn row(hosts: u32) -> (Task, Route) {
     // Racks of 50 hosts, of which one rule lets no more than there are in A have VMs of every thirteenth kind.
     let racks: Vec<Vec<u32>> = (0..hosts).collect::<Vec<u32>>().chunks(50).map(<[u32]>::to_vec).collect();
     let some = (0..(hosts - 1) * VMS).filter(|vm| vm % VMS == 0).collect();
-    task.rules.push(rule("racks", TaskRuleKind::AtMost { vms: some, domains: racks, limit: 50 }));
+    task.rules.push(rule("racks", TaskRuleKind::AtMost { vms: some, domains: racks.into(), limit: 50 }));
     let steps = pairs.enumerate().map(|(i, (h, v))| {
         let before = (i as u32).checked_sub(VMS);
         let mut made = step(i, moved(i as u32, h, h - 1), before.as_slice());

@@ -50,7 +50,7 @@ fn the_first_bad_state_is_told() {
 fn rules_are_told_by_name() {
     let mut spread = task(&[9, 9, 9], &[(0, 2, 1), (1, 1, 1)]);
     let domains = vec![vec![0], vec![1, 2]];
-    spread.rules.push(rule("racks", TaskRuleKind::AtMost { vms: vec![0, 1], domains, limit: 1 }));
+    spread.rules.push(rule("racks", TaskRuleKind::AtMost { vms: vec![0, 1], domains: domains.into(), limit: 1 }));
     assert_eq!(
         says(&spread, &route(&[(0, 0, 2, &[])])),
         "while step 0 brings v0 to h2, rule racks can come to 2 of 1: v1 and v0 are there"

@@ -11,6 +11,7 @@ use ulm_model::{
 
 use crate::Known;
 use crate::memory::{HostMemory, Memory};
+use crate::plausible;
 
 /// VMs that no host has shown for so long are forgotten with their figures.
 const FORGET_AFTER: Duration = Duration::from_secs(3600);
@@ -69,6 +70,7 @@ fn host(name: &HostName, of: &HostMemory, known: &Known, keep: usize) -> Host {
         storage: facts.map_or_else(Default::default, |facts| facts.storage.clone()),
         tags: known.tags.get(name).cloned().unwrap_or_default(),
         cells: of.reading.as_ref().map_or_else(Vec::new, |reading| reading.cells.clone()),
+        merging: of.reading.as_ref().and_then(|reading| plausible::merging(reading)),
     }
 }
 
@@ -164,6 +166,7 @@ fn push(memory: &Memory, id: VmId, home: &Sight, snapshot: &mut Snapshot) -> VmI
         needs: definition.map(|facts| facts.needs.clone()),
         fixtures: definition.map_or_else(Vec::new, |facts| facts.fixtures.clone()),
         tags: definition.map_or_else(Default::default, |facts| facts.tags.clone()),
+        unmergeable: definition.is_some_and(|facts| facts.unmergeable),
     });
     ix
 }

@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use ulm_drivers::{Reading, VmReading};
-use ulm_model::{Bytes, Cell, HostName, MilliCpu, Reason, Share};
+use ulm_model::{Bytes, Cell, HostName, Merging, MilliCpu, Reason, Share};
 
 /// Two readings closer than this give no rate: rounding would be most of it.
 const SHORTEST: Duration = Duration::from_millis(200);
@@ -36,6 +36,14 @@ pub fn alone(host: &HostName, reading: &Reading) -> Result<(), Reason> {
         return impossible(format!("{free} of {} memory free in its NUMA cells", reading.memory.total));
     }
     Ok(())
+}
+
+/// What the host counts of merged pages, if it can be: a figure beside the others that nothing else rests on, so no doubt of the host.
+pub fn merging(reading: &Reading) -> Option<Merging> {
+    let sane = |merging: &Merging| {
+        merging.shared <= reading.memory.total && (merging.saved == Bytes(0) || merging.shared > Bytes(0))
+    };
+    reading.merging.filter(sane)
 }
 
 /// The host's CPU use between two readings; `Ok(None)` when they are too close to tell.
@@ -105,6 +113,7 @@ mod tests {
             cpu: NodeCpu { cpus, busy: Duration::from_millis(busy), idle: Duration::from_millis(idle) },
             memory: MemoryReading { total: Bytes::gib(8), available: Bytes::gib(4) },
             cells: vec![],
+            merging: None,
             vms: vec![],
         }
     }
@@ -151,6 +160,16 @@ mod tests {
         odd.cells[0].pages[0].free = Bytes::gib(6);
         let reason = alone(&host(), &odd).unwrap_err();
         assert_eq!(reason.to_string(), "h1 reports what cannot be: 10.0 GiB of 8.0 GiB memory free in its NUMA cells");
+    }
+
+    #[test]
+    fn merged_pages_that_cannot_be_are_not_told() {
+        let of = |saved, shared| {
+            let counted = Merging { saved: Bytes::gib(saved), shared: Bytes::gib(shared), ..Merging::default() };
+            merging(&Reading { merging: Some(counted), ..reading(0, 4, 0, 0) }).is_some()
+        };
+        assert!(of(0, 0) && of(20, 1), "more may be saved than there is");
+        assert!(!of(1, 0) && !of(1, 9));
     }
 
     #[test]

@@ -94,6 +94,23 @@ async fn cells_and_huge_pages_reach_the_snapshot() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn merged_pages_reach_the_snapshot() {
+    let vm = |name| VmSpec::new(name, "h1", 2, Bytes::gib(1)).content("debian", Bytes::mib(300));
+    let scenario = Scenario::new(1)
+        .host(HostSpec::new("h1", 8, Bytes::gib(16)).scanning_in(5.0))
+        .host(HostSpec::new("h2", 8, Bytes::gib(16)))
+        .vm(vm("a"))
+        .vm(vm("b"))
+        .vm(vm("c").unmergeable());
+    let snapshot = watching(&scenario).rounds(5).await;
+    let [one, other] = &snapshot.hosts[..] else { panic!("two hosts") };
+    assert_eq!((one.merging.map(|merging| merging.saved), one.merges()), (Some(Bytes::mib(300)), true));
+    assert_eq!((other.merging, other.merges()), (None, false));
+    let of = |name: &str| snapshot.vms.iter().find(|vm| vm.name == name).unwrap();
+    assert!(of("a").mergeable() && !of("c").mergeable());
+}
+
+#[tokio::test(start_paused = true)]
 async fn two_rounds_give_the_use_of_hosts_and_vms() {
     let mut bench = bench();
     let snapshot = bench.rounds(2).await;

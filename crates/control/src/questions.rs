@@ -1,11 +1,12 @@
-//! Why not, what there is room for, and the best host: answers for one state of things, be it the present one or a snapshot from a file.
+//! Why not, what there is room for, what is shared, and the best host: answers for one state of things, be it the present one or a snapshot from a file.
 
 use serde::{Deserialize, Serialize};
-use ulm_decide::{BestHost, Capacity, Input, Stillness, Wish};
+use ulm_decide::{BestHost, Capacity, Input, SharingReport, Stillness, Wish};
+use ulm_forecast::Samples;
 use ulm_model::{Bytes, HostName, Reason, VmId};
 use ulm_policy::Policy;
 
-use crate::order::OrderError;
+use crate::order::{OrderError, Refusal};
 use crate::orders::{find_host, find_vm};
 
 /// What keeps a VM from going to hosts.
@@ -79,6 +80,12 @@ pub fn stillness(input: &Input, policy: &Policy) -> Vec<Stillness> {
 /// What there is room for.
 pub fn capacity(input: &Input, policy: &Policy) -> Result<Capacity, OrderError> {
     ulm_decide::capacity(input, policy).map_err(|reasons| OrderError::not_allowed("that cannot be said:", reasons))
+}
+
+/// What VMs save by pages that they have in common, and what a plan would save; with samples by what these show.
+pub fn sharing(input: &Input, policy: &Policy, samples: Option<&Samples>) -> Result<SharingReport, OrderError> {
+    let wrong = |sentence| OrderError::new(Refusal::Malformed, format!("the samples do not fit: {sentence}"));
+    ulm_decide::sharing(input, policy, samples).map_err(wrong)
 }
 
 /// The hosts on which a new VM can start now, the best one first; an error when there is none.

@@ -382,6 +382,10 @@ impl Bench {
             let sane =
                 |cell: &Cell| cell.free <= cell.memory && cell.pages.iter().all(|pages| pages.free <= pages.total);
             ensure(cells.is_sorted_by(|a, b| a.id < b.id) && cells.iter().all(sane), || told(driver, cells))?;
+            let merged = reading.merging.is_none_or(|merging| {
+                merging.shared <= reading.memory.total && (merging.saved == Bytes(0) || merging.shared > Bytes(0))
+            });
+            ensure(merged, || told(driver, reading.merging))?;
             for vm in &reading.vms {
                 ensure(vm.vcpus > 0 && vm.memory > Bytes(0) && !vm.name.is_empty(), || told(driver, vm))?;
                 if vm.state == RunState::Running {
@@ -400,6 +404,8 @@ impl Bench {
                 ensure(next.at >= first.at, || told(driver, (first.at, next.at)))?;
                 let back = next.cpu.busy < first.cpu.busy || next.cpu.idle < first.cpu.idle;
                 ensure(!back, || told(driver, (first.cpu, next.cpu)))?;
+                let scans = |reading: &Reading| reading.merging.map(|merging| merging.full_scans);
+                ensure(scans(&next) >= scans(&first), || told(driver, (first.merging, next.merging)))?;
                 for vm in &next.vms {
                     let was = first.vms.iter().find(|was| was.id == vm.id);
                     let back = was.is_some_and(|was| vm.cpu_time < was.cpu_time || vm.cpu_delay < was.cpu_delay);

@@ -7,7 +7,9 @@ use async_trait::async_trait;
 use futures_util::stream::BoxStream;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
-use ulm_model::{Bytes, BytesPerSecond, Cell, CpuNeed, CpuVerdict, Fixture, HostName, Needs, Platform, Time, VmId};
+use ulm_model::{
+    Bytes, BytesPerSecond, Cell, CpuNeed, CpuVerdict, Fixture, HostName, Merging, Needs, Platform, Time, VmId,
+};
 use uuid::Uuid;
 
 /// One host's hypervisor: facts up, orders down.
@@ -97,6 +99,9 @@ pub struct Reading {
     /// The host's NUMA cells in the order of their numbers, if it tells them and what is free of them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub cells: Vec<Cell>,
+    /// What the host counts of merged pages, if it tells.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub merging: Option<Merging>,
     /// Every VM that holds resources (not those shut off), incoming halves of moves included.
     pub vms: Vec<VmReading>,
 }
@@ -204,6 +209,9 @@ pub struct VmFacts {
     pub fixtures: Vec<Fixture>,
     /// Free words that policies select by, from its metadata.
     pub tags: BTreeSet<String>,
+    /// In the words of [`ulm_model::Vm::unmergeable`].
+    #[serde(default)]
+    pub unmergeable: bool,
 }
 
 /// An order to move one VM.

@@ -12,7 +12,7 @@ use ulm_drivers::{
 use ulm_libvirt::testing::{Answer, Behaviour, FakeCell, FakeHost, FakePages, FakeServer, Gate};
 use ulm_libvirt::xdr::{List, to_bytes};
 use ulm_libvirt::{ErrorCode, ErrorWire, Procedure};
-use ulm_model::{Bytes, Cell, CpuVerdict, HostName, HugePages, VmId};
+use ulm_model::{Bytes, Cell, CpuVerdict, HostName, HugePages, Merging, VmId};
 
 /// No answer is late before that, on any machine.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -159,6 +159,46 @@ async fn the_question_for_free_pages_goes_out_with_the_others() {
     tokio::time::timeout(PATIENCE, server.until(all)).await.expect("no call waits for another's answer");
     gate.open();
     assert_eq!(reading.await.unwrap().unwrap().cells.len(), 1);
+}
+
+#[tokio::test]
+async fn what_the_host_merges_comes_with_the_reading_in_bytes() {
+    let server = server("a", 2).await;
+    server.edit(|host| host.tell_merging(300, 4_000, 12));
+    let driver = connected(&server).await;
+    assert_eq!(driver.reading().await.unwrap().merging, None, "how large its pages are was not asked yet");
+    driver.facts().await.unwrap();
+    let merging = Merging {
+        saved: Bytes::kib(4 * 4_000),
+        shared: Bytes::kib(4 * 300),
+        unshared: Bytes::kib(4 * 7_000),
+        volatile: Bytes::kib(4 * 50),
+        full_scans: 12,
+        across_cells: Some(true),
+    };
+    assert_eq!(driver.reading().await.unwrap().merging, Some(merging));
+    driver.reading().await.unwrap();
+    assert_eq!(server.times_called(Procedure::NODE_GET_MEMORY_PARAMETERS), 2);
+    // A kernel that counts something else: nothing is made up.
+    server.edit(|host| host.memory_parameters.retain(|parameter| parameter.field != "shm_pages_sharing"));
+    assert_eq!(driver.reading().await.unwrap().merging, None);
+}
+
+#[tokio::test]
+async fn a_host_that_does_not_merge_is_asked_once_over_a_connection() {
+    let server = server("a", 1).await;
+    let driver = connected(&server).await;
+    driver.facts().await.unwrap();
+    for _ in 0..3 {
+        let reading = driver.reading().await.unwrap();
+        assert_eq!((reading.merging, reading.vms.len()), (None, 1));
+    }
+    assert_eq!(server.times_called(Procedure::NODE_GET_MEMORY_PARAMETERS), 1);
+    server.edit(|host| host.tell_merging(1, 1, 5));
+    server.cut_all();
+    until(&driver, |link| *link != Link::Up).await;
+    until(&driver, |link| *link == Link::Up).await;
+    assert_eq!(driver.reading().await.unwrap().merging.map(|merging| merging.full_scans), Some(5));
 }
 
 #[tokio::test]

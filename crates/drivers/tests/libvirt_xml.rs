@@ -115,6 +115,18 @@ fn a_vm_in_huge_pages_and_bound_to_cells_can_move_and_says_so() {
 }
 
 #[test]
+fn memory_that_no_kernel_merges_is_told() {
+    let with = |memory: &str| read(&SHOP.replacen("<vcpu", &format!("{memory}<vcpu"), 1), &[]).unwrap().unmergeable;
+    let backing = |inside: &str| with(&format!("<memoryBacking>{inside}</memoryBacking>"));
+    assert!(!with("") && !backing("<source type='anonymous'/><access mode='private'/><allocation mode='immediate'/>"));
+    assert!(backing("<nosharepages/>") && backing("<access mode='shared'/>") && backing("<source type='memfd'/>"));
+    assert!(with("<launchSecurity type='sev'/>"));
+    let cell =
+        |access| with(&format!("<cpu><numa><cell id='0' cpus='0' memory='1' memAccess='{access}'/></numa></cpu>"));
+    assert!(cell("shared") && !cell("private"));
+}
+
+#[test]
 fn rules_in_words_become_tags() {
     let tags = |metadata: &str| {
         let text = format!("<domain><os><type arch='x86_64'/></os><metadata>{metadata}</metadata></domain>");

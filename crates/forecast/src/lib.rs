@@ -1,4 +1,5 @@
-//! Demand over time: what is expected of a VM, sustained load, and how long a pre-copy migration takes.
+//! Demand over time: what is expected of a VM, sustained load, how long a pre-copy migration takes, and how many pages VMs have
+//! in common.
 //!
 //! ```
 //! use std::time::Duration;
@@ -24,9 +25,13 @@
 pub mod demand;
 pub mod precopy;
 pub mod profile;
+pub mod samples;
+pub mod sharing;
 pub mod sustained;
 
 pub use demand::{Demand, Outlook, Sizing, alike, together};
 pub use precopy::{DirtyCurve, Pass, Precopy, PrecopyForecast, PrecopyInput, precopy};
 pub use profile::Profile;
+pub use samples::Samples;
+pub use sharing::{Calibration, calibrate};
 pub use sustained::{Gauge, Quantity, Sustained, mean, sustained};

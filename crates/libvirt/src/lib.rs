@@ -56,7 +56,7 @@ pub use events::{Event, EventKind, EventStream, Incoming};
 pub use job::JobStats;
 pub use link::{Backoff, Link, LinkOptions, LinkState};
 pub use migrate::{MigrateFlags, MigrateParams};
-pub use node::{CpuComparison, NodeCpuStats, NodeInfo, NodeMemoryStats};
+pub use node::{CpuComparison, NodeCpuStats, NodeInfo, NodeMemoryParameters, NodeMemoryStats};
 pub use procedures::{Feature, Procedure};
 pub use stats::{DomainStats, StatsRequest};
 pub use typed_params::{TypedParam, TypedParams, Value};

@@ -5,6 +5,7 @@ use crate::connection::Connection;
 use crate::domain::LIST_MAX;
 use crate::error::{Error, ProtocolError, Result};
 use crate::procedures::Procedure;
+use crate::typed_params::{TypedParam, TypedParams};
 use crate::xdr::{Decoder, Encoder, List, Opaque, Void, Xdr, XdrError, xdr_struct};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -14,6 +15,9 @@ const KIB: u64 = 1024;
 
 /// [`Connection::node_free_pages`] gives at most so many counts at once: sizes times cells.
 pub const FREE_PAGES_MAX: usize = 1024;
+
+/// libvirt knows at most so many parameters of a host's memory.
+pub(crate) const MEMORY_PARAMETERS_MAX: usize = 64;
 
 /// What the host is made of, as libvirt found it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -65,6 +69,28 @@ pub struct NodeMemoryStats {
     pub buffers_bytes: Option<u64>,
     /// The page cache, can mostly be given back.
     pub cached_bytes: Option<u64>,
+}
+
+/// How the host merges equal pages of memory (KSM), and what came of it. Pages are the host's ordinary ones; what its kernel
+/// does not know is `None`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct NodeMemoryParameters {
+    /// Pages that are looked at before the merging thread sleeps.
+    pub pages_to_scan: Option<u64>,
+    /// How long it sleeps, in ms.
+    pub sleep_ms: Option<u64>,
+    /// Merged pages: copies that are used several times.
+    pub pages_shared: Option<u64>,
+    /// Uses of merged pages beyond the first: so many pages are saved.
+    pub pages_sharing: Option<u64>,
+    /// Pages that have no equal.
+    pub pages_unshared: Option<u64>,
+    /// Pages that change too fast to be merged.
+    pub pages_volatile: Option<u64>,
+    /// How often all pages were looked at.
+    pub full_scans: Option<u64>,
+    /// Whether pages of different NUMA nodes are merged.
+    pub merge_across_nodes: Option<bool>,
 }
 
 codes! {
@@ -309,6 +335,24 @@ impl Connection {
             (List(page_sizes_kib.to_vec()) as Sizes, i32::try_from(first_cell).unwrap_or(i32::MAX), cells, 0u32);
         let counts: List<u64, FREE_PAGES_MAX> = self.call(Procedure::NODE_GET_FREE_PAGES, &arguments).await?;
         Ok(counts.0.chunks(page_sizes_kib.len().max(1)).map(<[u64]>::to_vec).collect())
+    }
+
+    /// How the host merges equal pages of memory, and what came of it. A host without such a kernel says nothing, or refuses.
+    pub async fn node_memory_parameters(&self) -> Result<NodeMemoryParameters> {
+        let arguments = (MEMORY_PARAMETERS_MAX as i32, 0u32);
+        let (list, _): (List<TypedParam, MEMORY_PARAMETERS_MAX>, i32) =
+            self.call(Procedure::NODE_GET_MEMORY_PARAMETERS, &arguments).await?;
+        let told = TypedParams(list.0);
+        Ok(NodeMemoryParameters {
+            pages_to_scan: told.u64("shm_pages_to_scan"),
+            sleep_ms: told.u64("shm_sleep_millisecs"),
+            pages_shared: told.u64("shm_pages_shared"),
+            pages_sharing: told.u64("shm_pages_sharing"),
+            pages_unshared: told.u64("shm_pages_unshared"),
+            pages_volatile: told.u64("shm_pages_volatile"),
+            full_scans: told.u64("shm_full_scans"),
+            merge_across_nodes: told.u64("shm_merge_across_nodes").map(|number| number != 0),
+        })
     }
 
     /// What the host and its emulators can do, as XML: CPU model, NUMA, guest types.

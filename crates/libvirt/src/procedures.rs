@@ -63,6 +63,7 @@ procedures! {
     CONNECT_LIST_ALL_DOMAINS = 273 "connect_list_all_domains";
     CONNECT_LIST_ALL_STORAGE_POOLS = 281 "connect_list_all_storage_pools";
     CONNECT_LIST_ALL_NETWORKS = 283 "connect_list_all_networks";
+    NODE_GET_MEMORY_PARAMETERS = 289 "node_get_memory_parameters";
     DOMAIN_GET_JOB_STATS = 298 "domain_get_job_stats";
     DOMAIN_MIGRATE_BEGIN3_PARAMS = 302 "domain_migrate_begin3_params";
     DOMAIN_MIGRATE_PREPARE3_PARAMS = 303 "domain_migrate_prepare3_params";

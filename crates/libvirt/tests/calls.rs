@@ -5,8 +5,8 @@ use ulm_libvirt::domain::RunningReason;
 use ulm_libvirt::job::{JobType, WhichJob};
 use ulm_libvirt::testing::{Answer, Behaviour, FakeCell, FakeHost, FakePages, FakeServer, Gate};
 use ulm_libvirt::{
-    ConnectOptions, Connection, Domain, DomainFilter, DomainState, Error, ErrorCode, ErrorWire, KeepAlive, Procedure,
-    StatsRequest,
+    ConnectOptions, Connection, Domain, DomainFilter, DomainState, Error, ErrorCode, ErrorWire, KeepAlive,
+    NodeMemoryParameters, Procedure, StatsRequest,
 };
 
 const LONG: Duration = Duration::from_secs(3600);
@@ -65,6 +65,23 @@ async fn free_pages_are_told_by_cell_and_size() {
         let error = host.node_free_pages(sizes, first, cells).await.unwrap_err().to_string();
         assert!(error.contains(says), "{error}");
     }
+}
+
+#[tokio::test]
+async fn what_a_host_merges_is_told_in_its_pages() {
+    let server = FakeServer::tcp(FakeHost::with_vms("h1", 0)).await.unwrap();
+    let host = Connection::open(&server.uri()).await.unwrap();
+    let unknown = host.node_memory_parameters().await.unwrap_err();
+    assert!(unknown.is_unsupported(), "{unknown}");
+    server.edit(|host| host.tell_merging(300, 4_000, 12));
+    let told = host.node_memory_parameters().await.unwrap();
+    assert_eq!((told.pages_shared, told.pages_sharing, told.full_scans), (Some(300), Some(4_000), Some(12)));
+    assert_eq!((told.pages_unshared, told.pages_volatile), (Some(7_000), Some(50)));
+    assert_eq!((told.pages_to_scan, told.sleep_ms, told.merge_across_nodes), (Some(100), Some(20), Some(true)));
+    // A kernel that does not merge: libvirt leaves out what it cannot read.
+    server.edit(|host| host.memory_parameters.retain(|parameter| parameter.field == "shm_full_scans"));
+    let told = host.node_memory_parameters().await.unwrap();
+    assert_eq!(told, NodeMemoryParameters { full_scans: Some(12), ..NodeMemoryParameters::default() });
 }
 
 #[tokio::test]

@@ -186,6 +186,10 @@ async fn a_qemu_host_gives_its_figures() {
     assert!(info.cpus > 0 && info.model == "x86_64", "{info:?}");
     let pages = host.node_free_pages(&[4], 0, 1).await.unwrap();
     assert_eq!((pages.len(), pages[0].len()), (1, 1));
+    if std::path::Path::new("/sys/kernel/mm/ksm/pages_sharing").exists() {
+        let merging = host.node_memory_parameters().await.unwrap();
+        assert!(merging.pages_sharing.is_some() && merging.full_scans.is_some(), "{merging:?}");
+    }
     let of = Hypervisor { virt_type: Some("qemu".into()), ..Default::default() };
     assert!(host.domain_capabilities(&of).await.unwrap().contains("<domainCapabilities"));
     let cpu = "<cpu><arch>x86_64</arch><model>qemu64</model></cpu>";

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Bytes, HostName, MilliCpu, Reason, Recent};
+use crate::{Bytes, HostName, Merging, MilliCpu, Reason, Recent};
 
 /// One physical host: what it has, what it uses, what it offers.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -35,6 +35,9 @@ pub struct Host {
     /// Its NUMA cells, in the order of their numbers; empty when they are not known.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub cells: Vec<Cell>,
+    /// What it counts of merged pages; `None` when it does not tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub merging: Option<Merging>,
 }
 
 /// A NUMA cell of a host.

@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Bytes, Calendar, Share, Time, VmId};
+use crate::{Bytes, Calendar, Share, SharingGroup, Time, VmId};
 
 /// Everything that a state and a plan are judged by, beside physics.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -26,6 +26,9 @@ pub struct Rulebook {
     pub limits: Limits,
     /// Pins, exclusions and the like, in the order of the policy file.
     pub rules: Vec<Rule>,
+    /// Whose pages may be reckoned as merged. Without any, every VM counts with its full size everywhere.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sharing: Vec<SharingGroup>,
 }
 
 /// How much may be promised on a host.

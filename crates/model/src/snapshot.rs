@@ -105,6 +105,9 @@ impl Snapshot {
                     out,
                     &(Vec::from_iter(&host.cpu_verdicts), &host.networks, &host.storage, &host.tags, &host.cells),
                 );
+                if let Some(merging) = &host.merging {
+                    write(out, merging);
+                }
                 write(out, &[folded(&host.cpu_use, |v| v.0), folded(&host.memory_use, |v| v.0)]);
             }
             let mut known = BTreeMap::new();
@@ -113,6 +116,9 @@ impl Snapshot {
                 let next = known.len();
                 let number = *known.entry(&vm.needs).or_insert(next);
                 write(out, &(number, (number == next).then_some(&vm.needs), &vm.fixtures, &vm.tags));
+                if vm.unmergeable {
+                    write(out, &"unmergeable");
+                }
                 let contention = folded(&vm.contention, |v| u64::from(v.0));
                 write(out, &[folded(&vm.cpu_use, |v| v.0), folded(&vm.memory_use, |v| v.0), contention]);
             }

@@ -22,6 +22,8 @@
 //! carries a route out keeps them by waiting.
 
 use std::collections::HashSet;
+use std::ops::{Deref, DerefMut};
+use std::sync::Arc;
 
 /// How from A to B: everything that decides it, the cost of moves aside.
 ///
@@ -152,7 +154,7 @@ pub enum TaskRuleKind {
         /// Which VMs.
         vms: Vec<u32>,
         /// Sets of hosts that do not overlap.
-        domains: Vec<Vec<u32>>,
+        domains: Domains,
         /// How many at most in each.
         limit: u64,
     },
@@ -186,6 +188,47 @@ pub enum TaskRuleKind {
         /// The rank of each host.
         rank: Vec<u32>,
     },
+}
+
+/// Sets of hosts. A clone is the same list, until one of them is changed: thousands of rules over thousands of hosts share one.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Domains(Arc<Vec<Vec<u32>>>);
+
+impl Domains {
+    /// Each of so many hosts by itself.
+    pub fn each(hosts: u32) -> Self {
+        (0..hosts).map(|host| vec![host]).collect()
+    }
+
+    /// Whether the two are one list; equal ones need not be.
+    pub fn is_shared_with(&self, other: &Domains) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl Deref for Domains {
+    type Target = Vec<Vec<u32>>;
+    fn deref(&self) -> &Self::Target {
+        &self.0
+    }
+}
+
+impl DerefMut for Domains {
+    fn deref_mut(&mut self) -> &mut Self::Target {
+        Arc::make_mut(&mut self.0)
+    }
+}
+
+impl From<Vec<Vec<u32>>> for Domains {
+    fn from(sets: Vec<Vec<u32>>) -> Self {
+        Domains(Arc::new(sets))
+    }
+}
+
+impl FromIterator<Vec<u32>> for Domains {
+    fn from_iter<T: IntoIterator<Item = Vec<u32>>>(sets: T) -> Self {
+        sets.into_iter().collect::<Vec<_>>().into()
+    }
 }
 
 /// Something that moves share: a host's network card, a rack's uplink.
@@ -251,12 +294,15 @@ impl Task {
         }
         let in_range = |list: &[u32], end: u32| list.iter().all(|one| *one < end);
         let mut grouped = HashSet::new();
+        // Domains that several rules share are looked at once.
+        let mut apart: Option<&Domains> = None;
         for rule in &self.rules {
             let sound = match &rule.kind {
                 TaskRuleKind::AtMost { vms: v, domains, limit } => {
-                    let mut seen = HashSet::new();
-                    let apart = domains.iter().flatten().all(|host| seen.insert(*host));
-                    in_range(v, vms) && domains.iter().all(|d| in_range(d, hosts)) && apart && *limit < LARGEST
+                    if !apart.is_some_and(|known| known.is_shared_with(domains)) {
+                        apart = disjoint(domains, hosts).then_some(domains);
+                    }
+                    in_range(v, vms) && apart.is_some() && *limit < LARGEST
                 }
                 TaskRuleKind::Together { vms: v } => in_range(v, vms) && v.iter().all(|vm| grouped.insert(*vm)),
                 TaskRuleKind::Only { vms: v, hosts: h } | TaskRuleKind::Never { vms: v, hosts: h } => {
@@ -277,6 +323,13 @@ impl Task {
         let bad = self.links.iter().find(|link| !in_range(&link.inside, hosts) || link.rate == 0);
         bad.map(|link| format!("link {} has no rate, or hosts that are not listed", link.name))
     }
+}
+
+/// Whether the sets name hosts below `hosts`, each at most once.
+fn disjoint(sets: &[Vec<u32>], hosts: u32) -> bool {
+    let mut seen = vec![false; hosts as usize];
+    let mut new = |host: &u32| seen.get_mut(*host as usize).is_some_and(|seen| !std::mem::replace(seen, true));
+    sets.iter().flatten().all(&mut new)
 }
 
 /// The first name that is there twice.

@@ -37,6 +37,10 @@ pub struct Vm {
     pub fixtures: Vec<Fixture>,
     /// Free words that policies select by.
     pub tags: BTreeSet<String>,
+    /// Its pages are never merged with equal ones of other VMs: they are encrypted, or shared with a process of the host, or its
+    /// definition says so. Huge pages, which are never merged either, are said by [`Needs::pages`].
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unmergeable: bool,
 }
 
 /// What a VM does at the moment.

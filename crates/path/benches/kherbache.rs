@@ -54,7 +54,11 @@ fn unpacked() -> Option<PathBuf> {
     let data = std::env::var_os("ULM_DATA").map_or(beside, PathBuf::from);
     let archive = data.join("kherbache/instances.tar.xz");
     if !archive.exists() {
-        println!("skipped: {} is not there", archive.display());
+        println!(
+            "the instances of Kherbache's thesis are skipped: there is no {}. Set ULM_DATA to the folder that holds \
+             kherbache/instances.tar.xz",
+            archive.display()
+        );
         return None;
     }
     let folder = std::env::temp_dir().join(format!("ulm-kherbache-{}", std::process::id()));

@@ -2,8 +2,12 @@
 //!
 //! Prints a table: for each target the moves, those beyond one for each misplaced VM, the memory copied beyond that of the misplaced
 //! VMs, the processor time of [`path`] with its timetable, the makespan by the least time that the busiest host needs and, for routes on
-//! which nobody is parked, by that and the longest chain of direct moves that must wait for each other, and the checker's time. Bounds stand behind the figure. Three resources, of which memory is the scarcest; each host takes one move at a
-//! time and gives one, and has a network card of 10 Gb/s.
+//! which nobody is parked, by that and the longest chain of direct moves that must wait for each other, and the checker's time. Bounds
+//! stand behind the figure. Three resources, of which memory is the scarcest; each host takes one move at a time and gives one, and has a
+//! network card of 10 Gb/s.
+//!
+//! Columns named "proto" hold what the throw-away prototypes needed (memory only; the time without a timetable; makespans of 400 hosts),
+//! and "by it" our time by theirs.
 //!
 //! `cargo bench -p ulm-path --bench scale -- WORD...` measures only rows that hold one of the words.
 
@@ -24,47 +28,121 @@ struct Bounds {
     makespan: Option<f64>,
 }
 
-fn main() {
-    println!(
-        "{:<46} {:>6} {:>7} {:>9} {:>15} {:>17} {:>8} {:>13} {:>8}",
-        "target", "moves", "parked", "extra", "path", "makespan / least", "/ chains", "check", "memory"
-    );
-    let none = Bounds::default();
-    let rows = [
-        (1000, 800, Target::Relocated(20), Bounds { makespan: Some(1.5), ..none }),
-        (1000, 900, Target::Relocated(20), none),
-        (1000, 950, Target::Relocated(20), Bounds { makespan: Some(2.0), ..none }),
-        (1000, 900, Target::Swapped(20), none),
-        (1000, 950, Target::Swapped(20), Bounds { seconds: Some(0.1), extra: Some(0.08), ..none }),
-        (1000, 980, Target::Swapped(20), none),
-        (1000, 990, Target::Swapped(20), none),
-        (1000, 800, Target::Repacked, Bounds { seconds: Some(0.5), ..none }),
-        (1000, 900, Target::Repacked, Bounds { seconds: Some(0.5), ..none }),
-        (1000, 950, Target::Repacked, none),
-        (1000, 980, Target::Repacked, none),
-        (1000, 900, Target::Swapped(100), Bounds { seconds: Some(0.5), ..none }),
-        (1000, 950, Target::Swapped(100), none),
-        (10_000, 900, Target::Relocated(20), none),
-        (10_000, 950, Target::Swapped(20), none),
-        (10_000, 900, Target::Repacked, none),
-    ];
-    for (hosts, fill, target, bounds) in rows {
-        let what = match target {
+/// What the prototypes needed: extra memory, seconds, makespan by the least.
+#[derive(Clone, Copy, Default)]
+struct Prototype {
+    extra: Option<f64>,
+    seconds: Option<f64>,
+    makespan: Option<f64>,
+}
+
+/// One row: hosts, fill in thousandths, target, which random cluster, bounds, the prototypes' figures.
+struct Row {
+    hosts: usize,
+    fill: u64,
+    target: Target,
+    seed: u64,
+    bounds: Bounds,
+    prototype: Prototype,
+}
+
+fn row(hosts: usize, fill: u64, target: Target) -> Row {
+    Row { hosts, fill, target, seed: 1, bounds: Bounds::default(), prototype: Prototype::default() }
+}
+
+impl Row {
+    fn seed(mut self, seed: u64) -> Row {
+        self.seed = seed;
+        self
+    }
+    /// It must be planned in so many seconds.
+    fn within(mut self, seconds: f64) -> Row {
+        self.bounds.seconds = Some(seconds);
+        self
+    }
+    /// It may copy so much more memory.
+    fn extra(mut self, extra: f64) -> Row {
+        self.bounds.extra = Some(extra);
+        self
+    }
+    /// It must be done in so many times the least.
+    fn done_in(mut self, makespan: f64) -> Row {
+        self.bounds.makespan = Some(makespan);
+        self
+    }
+    /// The prototype needed so much more memory, and so many seconds.
+    fn needed(mut self, extra: f64, seconds: f64) -> Row {
+        (self.prototype.extra, self.prototype.seconds) = (Some(extra), Some(seconds));
+        self
+    }
+    /// The prototype of the timetable needed so many times the least.
+    fn took(mut self, makespan: f64) -> Row {
+        self.prototype.makespan = Some(makespan);
+        self
+    }
+
+    fn name(&self) -> String {
+        let what = match self.target {
             Target::Relocated(percent) => format!("{percent} % relocated"),
             Target::Swapped(100) => "all swapped".to_owned(),
             Target::Swapped(percent) => format!("{percent} % swapped"),
             Target::Repacked => "all packed anew".to_owned(),
         };
-        let name = format!("{hosts} hosts .{:02}, {what}", fill / 10);
-        if wanted(&name) {
-            measure(&name, hosts, fill, target, bounds);
-        }
+        let seed = if self.seed == 1 { String::new() } else { format!(", seed {}", self.seed) };
+        format!("{} hosts .{:02}, {what}{seed}", self.hosts, self.fill / 10)
     }
 }
 
-fn measure(name: &str, hosts: usize, fill: u64, target: Target, bounds: Bounds) {
-    let Some(task) = cluster(hosts, Sizes::Flavours, fill, target, 1) else {
-        println!("{name:<46} no random packing was found");
+fn rows() -> Vec<Row> {
+    use Target::*;
+    let tight = |seed| row(1000, 950, Relocated(20)).seed(seed).done_in(2.0);
+    vec![
+        row(1000, 800, Relocated(20)).done_in(1.5).took(1.16),
+        row(1000, 900, Relocated(20)).needed(0.0, 0.002),
+        tight(1).needed(0.0, 0.003).took(1.77),
+        tight(2),
+        tight(3),
+        tight(4),
+        row(1000, 900, Swapped(20)).needed(0.034, 0.008).took(2.67),
+        row(1000, 950, Swapped(20)).within(0.1).extra(0.08).needed(0.079, 0.023),
+        row(1000, 980, Swapped(20)).needed(0.13, 0.033),
+        row(1000, 990, Swapped(20)).needed(0.27, 0.072),
+        row(1000, 800, Repacked).within(0.5).took(2.31),
+        row(1000, 900, Repacked).within(0.5).needed(0.0001, 0.2),
+        row(1000, 950, Repacked).needed(0.11, 0.9).took(14.2),
+        row(1000, 980, Repacked),
+        row(1000, 900, Swapped(100)).within(0.5).needed(0.009, 0.4),
+        row(1000, 950, Swapped(100)).needed(0.028, 0.4),
+        row(10_000, 900, Relocated(20)),
+        row(10_000, 950, Swapped(20)),
+        row(10_000, 900, Repacked),
+    ]
+}
+
+fn main() {
+    println!(
+        "{:<58} {:>6} {:>6} {:>15} {:>7} {:>15} {:>8} {:>6} {:>12} {:>6} {:>8} {:>8} {:>7}",
+        "target",
+        "moves",
+        "parked",
+        "extra",
+        "proto",
+        "path",
+        "proto",
+        "by it",
+        "makespan",
+        "proto",
+        "/ chains",
+        "check",
+        "memory"
+    );
+    rows().into_iter().filter(|row| wanted(&row.name())).for_each(|row| measure(&row));
+}
+
+fn measure(row: &Row) {
+    let (name, bounds, prototype) = (row.name(), row.bounds, row.prototype);
+    let Some(task) = cluster(row.hosts, Sizes::Flavours, row.fill, row.target, row.seed) else {
+        println!("{name:<58} no random packing was found");
         return;
     };
     let name = format!("{name}, {} VMs", task.vms.len());
@@ -82,12 +160,12 @@ fn measure(name: &str, hosts: usize, fill: u64, target: Target, bounds: Bounds) 
         Answer::Route(route) => route,
         Answer::Undecided { left, explored, why, .. } => {
             let left = left.len();
-            println!("{name:<46} undecided: {left} VMs left after {explored} states ({why:?}), {time:.1?}");
+            println!("{name:<58} undecided: {left} VMs left after {explored} states ({why:?}), {time:.1?}");
             return;
         }
         Answer::Impossible { certificate } => {
             let text: String = format!("{certificate:?}").chars().take(60).collect();
-            println!("{name:<46} impossible: {text}…, {time:.1?}");
+            println!("{name:<58} impossible: {text}…, {time:.1?}");
             return;
         }
     };
@@ -99,12 +177,16 @@ fn measure(name: &str, hosts: usize, fill: u64, target: Target, bounds: Bounds) 
         None => String::new(),
     };
     println!(
-        "{name:<46} {:>6} {:>7} {:>9} {:>15} {:>17} {:>8} {:>13} {:>8}",
+        "{name:<58} {:>6} {:>6} {:>15} {:>7} {:>15} {:>8} {:>6} {:>12} {:>6} {:>8} {:>8} {:>7}",
         figures.moves,
         figures.moves - figures.misplaced,
         format!("{:.1} %{}", figures.extra * 100.0, against(figures.extra, bounds.extra)),
+        or_dash(prototype.extra.map(|extra| format!("{:.1} %", extra * 100.0))),
         format!("{:.3} s{}", time.as_secs_f64(), against(time.as_secs_f64(), bounds.seconds)),
+        or_dash(prototype.seconds.map(|seconds| format!("{seconds:.3} s"))),
+        or_dash(prototype.seconds.map(|seconds| format!("{:.1}", time.as_secs_f64() / seconds))),
         format!("{:.2}{}", figures.makespan, against(figures.makespan, bounds.makespan)),
+        or_dash(prototype.makespan.map(|makespan| format!("{makespan:.2}"))),
         // Who parks nobody has to keep these chains.
         match figures.moves == figures.misplaced {
             true =>
@@ -117,4 +199,8 @@ fn measure(name: &str, hosts: usize, fill: u64, target: Target, bounds: Bounds) 
         },
         format!("{} MB", grown / 1_000_000),
     );
+}
+
+fn or_dash(figure: Option<String>) -> String {
+    figure.unwrap_or_else(|| "–".to_owned())
 }

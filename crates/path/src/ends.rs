@@ -24,10 +24,12 @@ pub(crate) fn breach_of_b(task: &Task) -> Option<Breach> {
     let broken = |kind: &TaskRuleKind| {
         let to = |vm: &u32| task.vms[*vm as usize].to;
         match kind {
-            TaskRuleKind::AtMost { vms, domains, limit } => domains.iter().any(|domain| {
-                let inside: std::collections::BTreeSet<u32> = domain.iter().copied().collect();
-                vms.iter().filter(|vm| inside.contains(&to(vm))).count() as u64 > *limit
-            }),
+            TaskRuleKind::AtMost { vms, domains, limit } => {
+                let mut there = vec![0u64; task.hosts.len()];
+                vms.iter().for_each(|vm| there[to(vm) as usize] += 1);
+                let count = |hosts: &Vec<u32>| hosts.iter().map(|host| there[*host as usize]).sum::<u64>();
+                domains.iter().any(|hosts| count(hosts) > *limit)
+            }
             TaskRuleKind::Together { vms } => vms.windows(2).any(|pair| to(&pair[0]) != to(&pair[1])),
             TaskRuleKind::Only { vms, hosts } => vms.iter().any(|vm| !hosts.contains(&to(vm))),
             TaskRuleKind::Never { vms, hosts } => vms.iter().any(|vm| hosts.contains(&to(vm))),

@@ -12,8 +12,9 @@
 //! "No worse than A" is folded into the limits: where A passes a limit, what A has is the limit.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use ulm_model::{Holds, Power, Task, TaskRuleKind};
+use ulm_model::{Domains, Holds, Power, Task, TaskRuleKind};
 
 use crate::cost::MoveCost;
 use crate::rule::Rule;
@@ -61,8 +62,8 @@ pub(crate) struct Item {
 
 /// A bound over domains of hosts.
 pub(crate) struct Counter {
-    /// The domain of each host, or [`NONE`].
-    pub domain: Vec<u32>,
+    /// The domain of each host, or [`NONE`]. Counters of the same domains share it.
+    pub domain: Arc<[u32]>,
     /// What each domain can give to items.
     pub room: Vec<i64>,
 }
@@ -161,12 +162,14 @@ impl<'t> Problem<'t> {
     }
 
     fn form_counters(&mut self, item_of: &[u32]) {
+        let mut known: Option<(&Domains, Arc<[u32]>)> = None;
         for rule in self.task.rules.iter().filter(|rule| rule.holds == Holds::Always) {
             let TaskRuleKind::AtMost { vms, domains, limit } = &rule.kind else { continue };
-            let mut domain = vec![NONE; self.hosts];
-            for (d, hosts) in domains.iter().enumerate() {
-                hosts.iter().for_each(|host| domain[*host as usize] = d as u32);
-            }
+            let domain = match &known {
+                Some((same, domain)) if domains.is_shared_with(same) => Arc::clone(domain),
+                _ => domain_of_each(domains, self.hosts),
+            };
+            known = Some((domains, Arc::clone(&domain)));
             let mut in_a = vec![0i64; domains.len()];
             let mut stay = in_a.clone();
             let mut weights: BTreeMap<u32, i64> = BTreeMap::new();
@@ -284,6 +287,15 @@ pub(crate) struct ItemKind<'p> {
     size: &'p [i64],
     counted: &'p [(u32, i64)],
     extra: Vec<u64>,
+}
+
+/// For each host the domain that it is in, or [`NONE`].
+fn domain_of_each(domains: &Domains, hosts: usize) -> Arc<[u32]> {
+    let mut domain = vec![NONE; hosts];
+    for (d, hosts) in domains.iter().enumerate() {
+        hosts.iter().for_each(|host| domain[*host as usize] = d as u32);
+    }
+    domain.into()
 }
 
 /// Whether the VMs are together in A and in B, so that they can move as one.

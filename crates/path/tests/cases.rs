@@ -188,7 +188,7 @@ fn vms_that_are_to_be_apart_exchange_by_a_third_host() {
 fn racks_are_never_crowded_on_the_way() {
     let mut task = plain(&[100; 6], &[(4, 0, 2), (4, 2, 4), (4, 4, 0), (4, 1, 1)]);
     let domains = vec![vec![0, 1], vec![2, 3], vec![4, 5]];
-    task.rules = vec![rule("spread", TaskRuleKind::AtMost { vms: vec![0, 1, 2], domains, limit: 1 })];
+    task.rules = vec![rule("spread", TaskRuleKind::AtMost { vms: vec![0, 1, 2], domains: domains.into(), limit: 1 })];
     impossible(&task);
     let TaskRuleKind::AtMost { domains, .. } = &mut task.rules[0].kind else { unreachable!() };
     domains[0] = vec![0];
@@ -199,7 +199,7 @@ fn racks_are_never_crowded_on_the_way() {
 fn a_move_within_a_rack_does_not_crowd_it() {
     let mut task = plain(&[100; 4], &[(4, 0, 1), (4, 2, 3)]);
     let domains = vec![vec![0, 1], vec![2, 3]];
-    task.rules = vec![rule("spread", TaskRuleKind::AtMost { vms: vec![0, 1], domains, limit: 1 })];
+    task.rules = vec![rule("spread", TaskRuleKind::AtMost { vms: vec![0, 1], domains: domains.into(), limit: 1 })];
     assert_eq!(route(&task).moves(), 2);
 }
 

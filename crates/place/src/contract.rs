@@ -14,6 +14,7 @@ impl Problem {
             self.flaw_of_dependencies(),
             self.flaw_of_excesses(),
             self.flaw_of_terms(),
+            self.flaw_of_sharing(),
         ];
         found.into_iter().flatten().next()
     }
@@ -115,5 +116,27 @@ impl Problem {
                 || room.points < 0
         });
         room.map(|i| format!("room {i}: a shape that takes something, a set, no cost below 0"))
+    }
+    fn flaw_of_sharing(&self) -> Option<String> {
+        let sharing = self.sharing.as_ref()?;
+        let (resources, classes) = (&sharing.resources, &sharing.classes);
+        let known = |r: &usize| *r < self.resources && !self.transient.get(*r).copied().unwrap_or(false);
+        if !resources.iter().all(known) || (1..resources.len()).any(|i| resources[..i].contains(&resources[i])) {
+            return Some("sharing: resources that are known and not transient, each once".to_owned());
+        }
+        if sharing.merges.len() != self.hosts.len() {
+            return Some("sharing: for each host whether it merges".to_owned());
+        }
+        if sharing.of.len() != self.vms.len() || classes.iter().any(|it| it.weight < 0 || it.points < 0) {
+            return Some("sharing: classes for each VM, no weight and no cost below 0".to_owned());
+        }
+        let fine = |(vm, of): (&crate::problem::PlaceVm, &Vec<u32>)| {
+            let known = of.last().is_none_or(|last| (*last as usize) < classes.len());
+            let ascending = of.windows(2).all(|pair| pair[0] < pair[1]);
+            let weight = || of.iter().map(|class| i128::from(classes[*class as usize].weight)).sum::<i128>();
+            ascending && known && resources.iter().all(|r| weight() <= i128::from(vm.size[*r]))
+        };
+        let vm = self.vms.iter().zip(&sharing.of).position(|it| !fine(it));
+        vm.map(|i| format!("sharing of VM {i}: classes ascending, which weigh no more together than it takes"))
     }
 }

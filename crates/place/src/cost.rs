@@ -6,7 +6,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use ulm_model::HostIx;
 
-use crate::problem::{Curve, Dependency, Disruption, Excess, Points, Problem, Relation, RelationKind, WantedRoom};
+use crate::problem::{
+    Curve, Dependency, Disruption, Excess, Points, Problem, Relation, RelationKind, Sharing, WantedRoom,
+};
 
 /// A sum of points or sizes.
 pub(crate) type Sum = i128;
@@ -35,6 +37,8 @@ pub struct Costs {
     pub tables: Points,
     /// Room that is missing.
     pub rooms: Points,
+    /// Copies of shared pages.
+    pub pages: Points,
     /// VMs that are not where they are now.
     pub moves: Points,
     /// VMs that should not stay where they are now, and do.
@@ -50,7 +54,7 @@ impl Costs {
     /// All together, uncut.
     pub(crate) fn exact(&self) -> Sum {
         let hold = [self.relations, self.dependencies, self.tables, self.rooms, self.moves, self.stays];
-        let bear = [self.curves, self.excesses, self.awake, self.disruption];
+        let bear = [self.curves, self.excesses, self.awake, self.disruption, self.pages];
         hold.iter().chain(&bear).map(|it| Sum::from(*it)).sum()
     }
 }
@@ -67,6 +71,15 @@ pub fn cost(problem: &Problem, at: &[u32]) -> Costs {
             *load += Sum::from(*size);
         }
     }
+    let pages = problem.sharing.as_ref().map_or(0, |sharing| {
+        let counts = sharing.counts(at);
+        for ((host, class), count) in &counts {
+            for r in &sharing.resources {
+                loads[*host as usize * problem.resources + r] -= sharing.credit(*host, *class, *count);
+            }
+        }
+        counts.iter().map(|((host, class), count)| sharing.points(*host, *class, *count)).sum()
+    });
     let load = |host: usize| &loads[host * problem.resources..(host + 1) * problem.resources];
     let hosts = 0..problem.hosts.len();
     let on_curve =
@@ -98,6 +111,7 @@ pub fn cost(problem: &Problem, at: &[u32]) -> Costs {
         awake: points(problem.awake.iter().zip(&awake).filter(|it| *it.1).map(|it| Sum::from(*it.0)).sum()),
         tables: points(in_tables.sum()),
         rooms: points(problem.rooms.iter().map(missing).sum()),
+        pages: points(pages),
         moves: points(vms().filter(|(vm, at)| vm.at != **at).map(|(vm, _)| Sum::from(vm.move_cost)).sum()),
         stays: points(vms().filter(|(vm, at)| vm.at == **at).map(|(vm, _)| Sum::from(vm.stay_cost)).sum()),
     }
@@ -190,6 +204,39 @@ impl WantedRoom {
     /// How many are missing where so many fit.
     pub(crate) fn missing(&self, have: u64) -> u64 {
         u64::from(self.count).saturating_sub(have)
+    }
+}
+
+impl Sharing {
+    /// How many VMs of each class are on each host, by host and class; none that are 0.
+    pub fn counts(&self, at: &[u32]) -> BTreeMap<(u32, u32), u32> {
+        let mut counts = BTreeMap::new();
+        for (host, class) in at.iter().zip(&self.of).flat_map(|(host, of)| of.iter().map(|class| (*host, *class))) {
+            *counts.entry((host, class)).or_default() += 1;
+        }
+        counts
+    }
+
+    /// What so many VMs of a class take less on the host than each by itself.
+    pub fn credit(&self, host: u32, class: u32, count: u32) -> i128 {
+        let merged = count - self.copies(host, count);
+        Sum::from(self.classes[class as usize].weight) * Sum::from(merged)
+    }
+
+    /// How many copies the host has of what so many VMs there have in common.
+    pub fn copies(&self, host: u32, count: u32) -> u32 {
+        if self.merges[host as usize] { count.min(1) } else { count }
+    }
+
+    /// What the copies cost.
+    pub(crate) fn points(&self, host: u32, class: u32, count: u32) -> Sum {
+        Sum::from(self.classes[class as usize].points) * Sum::from(self.copies(host, count))
+    }
+
+    /// What a VM takes of one of the resources that it shares with nobody, whoever is beside it.
+    pub(crate) fn private(&self, problem: &Problem, vm: usize, resource: usize) -> Sum {
+        let shared = self.of[vm].iter().map(|class| Sum::from(self.classes[*class as usize].weight)).sum::<Sum>();
+        Sum::from(problem.vms[vm].size[resource]) - shared
     }
 }
 

@@ -20,8 +20,8 @@ pub mod search;
 pub use cost::{Costs, cost};
 pub use placement::Placement;
 pub use problem::{
-    Curve, Dependency, Disruption, Effort, Excess, Found, Package, PlaceHost, PlaceMove, PlaceVm, Points, Problem,
-    Relation, RelationKind, Table, WantedRoom,
+    Curve, Dependency, Disruption, Effort, Excess, Found, Package, Pages, PlaceHost, PlaceMove, PlaceVm, Points,
+    Problem, Relation, RelationKind, Sharing, Table, WantedRoom,
 };
 pub use relieve::{Candidate, Choice, Count, Fate, Relief, Tried, relieve};
 pub use scene::{Barred, Ceiling, Obstacle, Scene, Use};

@@ -41,6 +41,8 @@ pub struct Problem {
     pub tables: Vec<Table>,
     /// Room that is wanted for VMs that do not exist yet.
     pub rooms: Vec<WantedRoom>,
+    /// Memory that VMs on one host have in common; `None`: none.
+    pub sharing: Option<Sharing>,
 }
 
 /// A host.
@@ -176,6 +178,37 @@ pub struct WantedRoom {
     /// So many are wanted; more bring nothing.
     pub count: u32,
     /// What each that is missing costs.
+    pub points: Points,
+}
+
+/// Memory pages of which a host has one copy, however many VMs there have them, because equal pages are merged.
+///
+/// Sizes are full sizes. The *credit* of a class on a host is its weight for each of the host's VMs of the class but one, and it is
+/// counted in two ways:
+/// * what load costs looks at the state after all moves, when everything is merged: each load is lowered by the credit of all VMs there;
+/// * [`PlaceHost::capacity`] must hold at any time. A VM that was moved arrives unmerged, and merging takes minutes: it is counted in
+///   full, and only VMs that have not moved give credit among each other.
+///
+/// Merging may end at any time, and weights are estimates: whoever asks gives lower bounds of them, less a reserve.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Sharing {
+    /// The resources that it is about, each once; none is transient. Several if memory is looked at in several ways: what was promised,
+    /// what is held.
+    pub resources: Vec<usize>,
+    /// For each host whether it merges pages. Elsewhere each VM has its own copies, and there is no credit.
+    pub merges: Vec<bool>,
+    /// The classes: pages that the same VMs have.
+    pub classes: Vec<Pages>,
+    /// For each VM the classes that it has, ascending. Together they weigh no more than the VM takes of any of the resources.
+    pub of: Vec<Vec<u32>>,
+}
+
+/// Pages that VMs have in common.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Pages {
+    /// How much of each of the resources they take.
+    pub weight: i64,
+    /// What each copy of them on each host costs: so much is a smaller footprint worth by itself.
     pub points: Points,
 }
 

@@ -147,6 +147,9 @@ fn distinct(mut problem: Problem, sizes: &[(i64, i64)], costs: &[i64]) -> Proble
     problem.dependencies.clear();
     problem.excesses.clear();
     problem.disruption = None;
+    for (k, class) in problem.sharing.iter_mut().flat_map(|sharing| &mut sharing.classes).enumerate() {
+        *class = Pages { weight: 1_000_003 + 99_991 * k as i64, points: 10_007 + 997 * k as i64 };
+    }
     problem
 }
 
@@ -168,6 +171,10 @@ fn renumbered(problem: &Problem, hosts: &[u32], vms: &[u32]) -> Problem {
     }
     for curve in &mut other.curves {
         curve.whole = hosts.iter().map(|old| curve.whole[*old as usize]).collect();
+    }
+    if let (Some(sharing), Some(old)) = (&mut other.sharing, &problem.sharing) {
+        sharing.merges = hosts.iter().map(|host| old.merges[*host as usize]).collect();
+        sharing.of = vms.iter().map(|vm| old.of[*vm as usize].clone()).collect();
     }
     if !other.awake.is_empty() {
         other.awake = hosts.iter().map(|old| problem.awake[*old as usize]).collect();

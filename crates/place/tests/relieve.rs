@@ -26,6 +26,7 @@ fn snapshot(hosts: usize, vms: &[(u32, u64, u64)]) -> Snapshot {
         storage: Default::default(),
         tags: Default::default(),
         cells: Vec::new(),
+        merging: None,
     };
     let vm = |(i, (host, _, gib)): (usize, &(u32, u64, u64))| Vm {
         id: VmId(Uuid::from_u128(i as u128)),
@@ -42,6 +43,7 @@ fn snapshot(hosts: usize, vms: &[(u32, u64, u64)]) -> Snapshot {
         needs: Some(Needs { arch: "x86_64".into(), ..Needs::default() }),
         fixtures: vec![],
         tags: Default::default(),
+        unmergeable: false,
     };
     Snapshot {
         hosts: (0..hosts).map(host).collect(),
@@ -59,6 +61,7 @@ fn rulebook(moves: u32, moves_per_host: u32) -> Rulebook {
         },
         limits: Limits { moves, moves_per_host },
         rules: vec![],
+        sharing: Vec::new(),
     }
 }
 

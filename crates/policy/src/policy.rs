@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use ulm_model::{Bytes, BytesPerSecond, Capacity, Limits, Rule, Rulebook, Share};
+use ulm_model::{Bytes, BytesPerSecond, Capacity, Limits, Rule, Rulebook, Share, SharingGroup};
 
 use crate::{Goal, GoalKind, PolicyError, Sources, Worth};
 
@@ -23,6 +23,9 @@ pub struct Policy {
     pub everywhere: Everywhere,
     /// Where VMs may be, and when they may move.
     pub rules: Vec<Rule>,
+    /// Whose equal pages may be reckoned as merged.
+    #[serde(default)]
+    pub sharing: Vec<SharingGroup>,
     /// What is wanted.
     pub goals: Vec<Goal>,
     /// When moves are worth it.
@@ -105,6 +108,7 @@ impl Default for Policy {
             },
             everywhere: Everywhere::default(),
             rules: Vec::new(),
+            sharing: Vec::new(),
             goals: vec![
                 Goal::new("keep the rules", GoalKind::Rules),
                 Goal::new("relieve overworked hosts", GoalKind::Relieve),
@@ -190,6 +194,7 @@ impl Policy {
             capacity: self.capacity,
             limits: Limits { moves: self.limits.moves, moves_per_host: self.limits.moves_per_host },
             rules: self.rules.clone(),
+            sharing: self.sharing.clone(),
         }
     }
 }

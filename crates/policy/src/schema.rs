@@ -4,7 +4,8 @@ use serde_json::{Map, Value, json};
 
 use crate::read::keys::{Key, Kind, Kinds, Need};
 use crate::read::{
-    CALENDAR_KEYS, CAPACITY, EVERYWHERE, GOALS, GROUP_KEYS, HOTSPOT, LIMITS, OBSERVE, OUTERMOST, RULES, WORTH,
+    CALENDAR_KEYS, CAPACITY, EVERYWHERE, GOALS, GROUP_KEYS, HOTSPOT, LIMITS, OBSERVE, OUTERMOST, RULES, SHARING_KEYS,
+    WORTH,
 };
 use crate::values::Form;
 
@@ -25,6 +26,7 @@ pub fn schema() -> String {
             "worth" => ("when moves are worth it", section(&WORTH)),
             "rule" => ("where VMs may be, and when they may move", kinds(&RULES)),
             "goal" => ("what is wanted; without any, rules are kept and overworked hosts relieved", kinds(&GOALS)),
+            "sharing" => ("whose equal pages may be reckoned as merged", list(section(&SHARING_KEYS))),
             "group" => ("VMs or hosts that rules and goals name", list(section(&GROUP_KEYS))),
             _ => ("when something holds, for rules and goals to name", list(section(&CALENDAR_KEYS))),
         };
@@ -123,7 +125,20 @@ fn value(form: Form) -> Value {
         Form::Networks => {
             json!({ "type": "array", "items": { "type": "string", "pattern": "^(bridge|network|direct):" } })
         }
+        Form::SharingLevels => pairs("tag", json!({ "type": "string", "minLength": 1 })),
+        Form::SharingNodes => pairs("path", value(Form::Texts)),
         Form::Level => json!({ "type": "string", "pattern": "^[^=\\s]+$" }),
         Form::Per => json!({ "type": "string", "pattern": "^(vm|rule|label:[^=\\s]+)$" }),
     }
+}
+
+/// Tables of something and an amount of memory.
+fn pairs(what: &str, of: Value) -> Value {
+    let each = json!({
+        "type": "object",
+        "additionalProperties": false,
+        "properties": { what: of, "memory": value(Form::Size) },
+        "required": [what, "memory"],
+    });
+    json!({ "type": "array", "minItems": 1, "items": each })
 }

@@ -36,6 +36,8 @@ pub(crate) enum Form {
     Level,
     Per,
     Spans,
+    SharingLevels,
+    SharingNodes,
 }
 
 /// Why a value cannot be read.

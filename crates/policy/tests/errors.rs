@@ -307,3 +307,30 @@ fn a_file_that_is_not_text_is_told_so() {
     let error = Policy::load(&path).unwrap_err().to_string();
     assert!(error.ends_with("byte 10 is not UTF-8: save the file as UTF-8 text"), "{error}");
 }
+
+/// A sharing group with these keys.
+fn sharing(keys: &str) -> String {
+    format!("[[sharing]]\nname = \"a\"\n{keys}\n")
+}
+
+#[test]
+fn sharing_groups_that_cannot_be_are_told() {
+    let levels = "levels = [{ tag = \"os:\", memory = \"300MiB\" }]";
+    insta::assert_snapshot!(complaints([
+        sharing("vm = \"x\""),
+        sharing(levels),
+        sharing(&format!("vms = \"nobody\"\n{levels}")),
+        sharing(&format!("vm = \"x\"\n{levels}\ntrust = \"101%\"\nreserve = \"100%\"")),
+        sharing("vm = \"x\"\nlevels = [{ tag = \"os:\", memory = 300 }]"),
+        sharing("vm = \"x\"\nlevels = [{ tag = \"os:\", memory = \"1MiB\" }, { tag = \"os:\", memory = \"1MiB\" }]"),
+        sharing("vm = \"x\"\nlevels = [{ tag = \"os:\", memroy = \"1MiB\" }]"),
+        sharing("vm = \"x\"\nlevels = [{ tag = \"os:\" }, \"app\"]"),
+        sharing("vm = \"x\"\nlevels = []"),
+        sharing("vm = \"x\"\nlevels = [{ tag = \"os:\", memory = \"0B\" }]"),
+        sharing(&format!("vm = \"x\"\n{levels}\nnodes = [{{ path = [\"debian\", \"12\"], memory = \"1MiB\" }}]")),
+        sharing(&format!(
+            "vm = \"x\"\n{levels}\nnodes = [{{ path = \"bsd\", memory = \"1MiB\" }}, {{ path = [\"bsd\"], memory = \"2MiB\" }}]"
+        )),
+        format!("{}{}", sharing(&format!("vm = \"x\"\n{levels}")), sharing(&format!("vm = \"y\"\n{levels}"))),
+    ]));
+}

@@ -29,7 +29,7 @@ fn an_empty_file_is_the_defaults() {
 #[test]
 fn the_rules_and_goals_in_the_comments_of_the_example_are_right() {
     let policy = Policy::parse(&whole_example(), "example.toml").unwrap_or_else(|error| panic!("{error}"));
-    assert_eq!((policy.rules.len(), policy.goals.len()), (15, 9));
+    assert_eq!((policy.rules.len(), policy.goals.len(), policy.sharing.len()), (15, 9, 2));
     assert_eq!(policy.rulebook().rules, policy.rules);
 }
 
@@ -91,6 +91,9 @@ fn what_the_reader_refuses_editors_refuse_too() {
         "[[goal]]\nname = \"a\"\nkind = \"evacuate\"\n",
         "[[goal]]\nname = \"a\"\nkind = \"even\"\nfloor = 50\n",
         "rule = 3\n",
+        "[[sharing]]\nname = \"a\"\nvm = \"b\"\n",
+        "[[sharing]]\nname = \"a\"\nvm = \"b\"\nlevels = []\n",
+        "[[sharing]]\nname = \"a\"\nvm = \"b\"\nlevels = [{ tag = \"os:\" }]\n",
     ] {
         assert!(Policy::parse(wrong, "ulm.toml").is_err(), "{wrong}");
         let file: Value = toml::from_str(wrong).unwrap();

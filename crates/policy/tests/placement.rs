@@ -26,6 +26,7 @@ fn host(name: &str, cpus: u32, words: &[&str]) -> Host {
         storage: BTreeSet::new(),
         tags: tags(words),
         cells: Vec::new(),
+        merging: None,
     }
 }
 
@@ -45,6 +46,7 @@ fn vm(number: u128, vcpus: u32, milli: u64, words: &[&str]) -> Vm {
         needs: None,
         fixtures: Vec::new(),
         tags: tags(words),
+        unmergeable: false,
     }
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 use ulm_model::{
     Bytes, Host, HostIx, HostSelector, HostState, Level, MilliCpu, Per, Platform, Reason, Recent, RuleKind, Share,
-    Snapshot, Vm, VmId, VmSelector, VmState,
+    SharingGroup, SharingLevel, SharingNode, Snapshot, Vm, VmId, VmSelector, VmState,
 };
 use ulm_policy::{GoalKind, Policy, Sources};
 
@@ -187,6 +187,7 @@ fn host(name: &str) -> Host {
         storage: BTreeSet::new(),
         tags: BTreeSet::new(),
         cells: Vec::new(),
+        merging: None,
     }
 }
 
@@ -206,6 +207,7 @@ fn vm(number: u128, tags: &[&str]) -> Vm {
         needs: None,
         fixtures: Vec::new(),
         tags: tags.iter().map(|tag| (*tag).to_owned()).collect(),
+        unmergeable: false,
     }
 }
 
@@ -269,4 +271,23 @@ fn a_tag_that_would_be_a_pattern_means_only_those_that_have_it() {
     let snapshot = tagged(&[&["plb_affinity_a*"], &["plb_affinity_ab"]]);
     let (book, _) = Policy::default().rulebook_for(&snapshot);
     assert_eq!(book.rules[0].vms, VmSelector { name: vec![snapshot.vms[0].id.to_string()], tag: vec![] });
+}
+
+#[test]
+fn sharing_groups_are_in_the_rulebook() {
+    let text = "[[group]]\nname = \"shop\"\nvm_tag = \"tenant=shop\"\n\n[[sharing]]\nname = \"shop\"\nvms = \"shop\"\n\
+                levels = [{ tag = \"os:\", memory = \"300MiB\" }, { tag = \"app=\", memory = \"0.5GiB\" }]\n\
+                nodes = [{ path = \"bsd\", memory = \"100MiB\" }]\ntrust = \"25%\"\n";
+    let policy = Policy::parse(text, "ulm.toml").unwrap_or_else(|error| panic!("{error}"));
+    let level = |prefix: &str, mib| SharingLevel { prefix: prefix.into(), weight: Bytes::mib(mib) };
+    let expected = SharingGroup {
+        name: "shop".into(),
+        vms: VmSelector { name: vec![], tag: vec!["tenant=shop".into()] },
+        levels: vec![level("os:", 300), level("app=", 512)],
+        nodes: vec![SharingNode { path: vec!["bsd".into()], weight: Bytes::mib(100) }],
+        trust: Share::percent(25),
+        reserve: Share::percent(15),
+    };
+    assert_eq!(policy.rulebook().sharing, [expected]);
+    assert_eq!(Policy::default().rulebook().sharing, []);
 }

@@ -51,6 +51,7 @@
 //!     capacity: Capacity { memory_overcommit: Share::WHOLE, memory_reserve: Bytes::mib(512), cpu_overcommit: Share::percent(400) },
 //!     limits: Limits { moves: 4, moves_per_host: 1 },
 //!     rules: vec![],
+//!     sharing: vec![],
 //! };
 //! let snapshot = Snapshot::default();
 //! let state = State::new(&snapshot, &rulebook);

@@ -17,6 +17,7 @@ pub fn host(name: &str) -> Host {
         storage: ["pool:images".into()].into(),
         tags: Default::default(),
         cells: Vec::new(),
+        merging: None,
     }
 }
 
@@ -43,6 +44,7 @@ pub fn vm(number: u128, host: u32) -> Vm {
         }),
         fixtures: vec![],
         tags: Default::default(),
+        unmergeable: false,
     }
 }
 
@@ -71,5 +73,6 @@ pub fn rulebook() -> Rulebook {
         },
         limits: Limits { moves: 4, moves_per_host: 1 },
         rules: vec![],
+        sharing: Vec::new(),
     }
 }

@@ -33,6 +33,7 @@ fn vm(number: usize, name: String, tags: std::collections::BTreeSet<String>) -> 
         needs: None,
         fixtures: vec![],
         tags,
+        unmergeable: false,
     }
 }
 
@@ -50,6 +51,7 @@ fn host(name: String, tags: std::collections::BTreeSet<String>) -> Host {
         storage: Default::default(),
         tags,
         cells: vec![],
+        merging: None,
     }
 }
 

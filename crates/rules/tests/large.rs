@@ -31,6 +31,7 @@ fn cluster() -> Snapshot {
         storage: ["pool:images".to_owned()].into(),
         tags: [format!("rack={}", i % RACKS), format!("gen={}", i % 4)].into(),
         cells: (0..2).map(|id| Cell { id, free: Bytes::gib(90), ..Cell::default() }).collect(),
+        merging: None,
     });
     let vms = (0..VMS).map(|i| Vm {
         id: VmId(Uuid::from_u128(u128::from(i) * 0x9e37_79b9_7f4a_7c15)),
@@ -54,6 +55,7 @@ fn cluster() -> Snapshot {
         }),
         fixtures: vec![],
         tags: [format!("app={}", i % APPS), format!("team={}", i % 30), "linux".into()].into(),
+        unmergeable: false,
     });
     let mut snapshot = Snapshot { hosts: hosts.collect(), vms: vms.collect(), ..Snapshot::default() };
     snapshot.sort();
@@ -70,6 +72,7 @@ fn rulebook(rules: Vec<Rule>) -> Rulebook {
         },
         limits: Limits { moves: 100, moves_per_host: 2 },
         rules,
+        sharing: Vec::new(),
     }
 }
 

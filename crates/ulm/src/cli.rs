@@ -78,6 +78,8 @@ pub enum Command {
     WhyNot(WhyNot),
     /// What there is room for, now and after some moves, and how many hosts may fail or sleep
     Capacity(Capacity),
+    /// Which pages VMs have in common, what hosts save by merging them, and what a plan would save
+    Sharing(Sharing),
     /// The best host for a new VM; exit code 3 when there is none
     BestHost(BestHost),
     /// The policy file
@@ -389,6 +391,17 @@ pub struct WhyNot {
 /// `ulm capacity`.
 #[derive(Clone, Debug, Args)]
 pub struct Capacity {
+    /// What it is about.
+    #[command(flatten)]
+    pub on: On,
+}
+
+/// `ulm sharing`.
+#[derive(Clone, Debug, Args)]
+pub struct Sharing {
+    /// Samples of the VMs' pages, a JSON file that docs/sharing.md describes: they take the place of the policy's weights
+    #[arg(long, value_name = "FILE")]
+    pub samples: Option<PathBuf>,
     /// What it is about.
     #[command(flatten)]
     pub on: On,

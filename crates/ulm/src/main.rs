@@ -23,6 +23,7 @@ mod plans;
 mod policy;
 mod print;
 mod serve;
+mod sharing;
 mod status;
 mod why;
 mod why_not;
@@ -74,6 +75,7 @@ async fn run(common: &Common, command: Command) -> Outcome {
         Command::Why(args) => why::run(common, &client, args).await,
         Command::WhyNot(args) => why_not::run(common, &client, args).await,
         Command::Capacity(args) => capacity::run(common, &client, args).await,
+        Command::Sharing(args) => sharing::run(common, &client, args).await,
         Command::BestHost(args) => capacity::best_host(common, &client, args).await,
         Command::Policy(args) => policy::run(common, &client, &args).await,
         Command::ExitCodes => {

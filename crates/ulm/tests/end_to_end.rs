@@ -347,6 +347,12 @@ fn why_and_why_not_are_answered() {
         let hosts = status["hosts"].as_array()?;
         hosts.iter().all(|host| !host["cpu_use"].is_null()).then_some(())
     });
+    assert!(place.told(&["sharing"]).contains("The policy has no sharing group"));
+    let samples = place.path("samples.json").display().to_string();
+    let nobodys = r#"{"schema": "ulm.samples/1", "modulus": 1, "vms": {"nobody": [1]}}"#;
+    std::fs::write(&samples, nobodys).expect("it can be written to");
+    let (code, error) = place.refused(&["sharing", "--samples", &samples]);
+    assert!(code == 2 && error.contains("there is no VM `nobody`"), "{code} {error}");
     assert!(place.told(&["capacity"]).contains("Largest VM that can start now: "));
     let best = place.told(&["best-host", "--cpu", "1", "--ram", "1GiB", "--quiet"]);
     assert!(["left\n", "right\n"].contains(&best.as_str()), "{best}");

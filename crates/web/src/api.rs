@@ -26,6 +26,8 @@
 //! | `GET /v1/stillness` | | list of [`Stillness`](ulm_decide::Stillness), the most telling first |
 //! | `GET /v1/reports` | [`ReportQuery`] | [`KeptDecision`](ulm_control::reports::KeptDecision): the decision in force at that time |
 //! | `GET /v1/capacity` | | [`Capacity`](ulm_decide::Capacity) |
+//! | `GET /v1/sharing` | | [`SharingReport`](ulm_decide::SharingReport) |
+//! | `POST /v1/sharing` | a samples document, `ulm.samples/1` | the same, by what the samples show |
 //! | `GET /v1/best-host` | `cpu`, `ram` in bytes, `label` as often as wanted | list of [`BestHost`](ulm_decide::BestHost), the best first; 422 when there is none |
 //! | `POST /v1/policy/reload` | | [`PolicyStatus`](ulm_control::view::PolicyStatus) |
 //!
@@ -84,6 +86,8 @@ pub const STILLNESS: &str = "/v1/stillness";
 pub const REPORTS: &str = "/v1/reports";
 /// Where it is told what there is room for.
 pub const CAPACITY: &str = "/v1/capacity";
+/// Where it is told what VMs have in common.
+pub const SHARING: &str = "/v1/sharing";
 /// Where a host for a new VM is found.
 pub const BEST_HOST: &str = "/v1/best-host";
 /// Where the policy's files are read again.
@@ -93,6 +97,9 @@ pub const POLICY_RELOAD: &str = "/v1/policy/reload";
 pub const MAX_ORDER: usize = 64 << 10;
 /// The largest plan document, in bytes: room for tens of thousands of steps.
 pub const MAX_PLAN: usize = 16 << 20;
+
+/// The largest samples document, in bytes: room for some thousand VMs.
+pub const MAX_SAMPLES: usize = 64 << 20;
 
 /// Switches acting.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -18,7 +18,8 @@ use ulm_control::view::{
 };
 use ulm_control::{Handle, OrderError};
 use ulm_model::ledger::{Entry, MoveKey};
-use ulm_model::{HostName, Plan, text};
+use ulm_model::text::{self, Document};
+use ulm_model::{HostName, Plan};
 
 use crate::api::{
     self, AbortOrder, ActingOrder, Decided, Done, HostAdded, MaintenanceOrder, MoveWish, NewHost, TagsOrder, TrialOrder,
@@ -112,13 +113,18 @@ async fn set_acting(State(handle): State<Handle>, By(by): By, Order(order): Orde
 }
 
 async fn apply(State(handle): State<Handle>, By(by): By, body: Result<Bytes, BytesRejection>) -> Answer<Accepted> {
+    let plan: Plan = document("the plan", body)?;
+    Ok(Json(handle.apply(plan, &by).await?))
+}
+
+/// A document of the model's text format as a body.
+fn document<T: Document>(what: &str, body: Result<Bytes, BytesRejection>) -> Result<T, ApiError> {
     let body = body.map_err(|rejection| ApiError::malformed(rejection.status(), rejection.body_text()))?;
     let unreadable = |error: &dyn std::fmt::Display| {
-        ApiError::malformed(StatusCode::BAD_REQUEST, format!("the plan cannot be read: {error}"))
+        ApiError::malformed(StatusCode::BAD_REQUEST, format!("{what} cannot be read: {error}"))
     };
     let document = std::str::from_utf8(&body).map_err(|error| unreadable(&error))?;
-    let plan: Plan = text::read(document).map_err(|error| unreadable(&error))?;
-    Ok(Json(handle.apply(plan, &by).await?))
+    text::read(document).map_err(|error| unreadable(&error))
 }
 
 async fn migrate(State(handle): State<Handle>, By(by): By, Order(wish): Order<MoveWish>) -> Answer<Accepted> {

@@ -170,7 +170,7 @@ impl Dice {
                 vms: vms.into_iter().take(2).collect(),
                 rank: (0..HOSTS).map(|h| u32::from(rest[h] % 2)).collect(),
             },
-            _ => TaskRuleKind::AtMost { vms, domains, limit: 1 + u64::from(rest[7] % 3) },
+            _ => TaskRuleKind::AtMost { vms, domains: domains.into(), limit: 1 + u64::from(rest[7] % 3) },
         };
         let holds = if rest[6] % 8 == 0 { Holds::AtEnd } else { Holds::Always };
         TaskRule { name: "r".into(), holds, soft: false, kind }

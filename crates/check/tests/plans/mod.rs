@@ -23,6 +23,7 @@ pub fn host(i: u32) -> Host {
         storage: ["pool:images".into()].into(),
         tags: Default::default(),
         cells: Vec::new(),
+        merging: None,
     }
 }
 
@@ -49,6 +50,7 @@ pub fn vm(i: u32, host: u32) -> Vm {
         }),
         fixtures: vec![],
         tags: Default::default(),
+        unmergeable: false,
     }
 }
 
@@ -77,6 +79,7 @@ impl World {
             },
             limits: Limits { moves: 100, moves_per_host: 100 },
             rules: vec![],
+            sharing: Vec::new(),
         };
         let plan = Plan { parent: String::new(), made_at: NOW, expires_at: Time(NOW.0 + 60_000), steps: Vec::new() };
         World { snapshot, rulebook, plan, past: Vec::new(), now: NOW }

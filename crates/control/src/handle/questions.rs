@@ -2,7 +2,8 @@
 //!
 //! Answers to most of these take a while at full size: ask on a thread that others do not wait for.
 
-use ulm_decide::{BestHost, Capacity, Input, Stillness};
+use ulm_decide::{BestHost, Capacity, Input, SharingReport, Stillness};
+use ulm_forecast::Samples;
 use ulm_model::{HostName, Time, VmId};
 use ulm_store::Filter;
 
@@ -41,6 +42,11 @@ impl Handle {
     /// What there is room for.
     pub fn capacity(&self) -> Result<Capacity, OrderError> {
         questions::capacity(&self.input()?, &self.published().policy)
+    }
+
+    /// What VMs save by pages that they have in common, and what a plan would save.
+    pub fn sharing(&self, samples: Option<&Samples>) -> Result<SharingReport, OrderError> {
+        questions::sharing(&self.input()?, &self.published().policy, samples)
     }
 
     /// The hosts on which a new VM can start now, the best one first; an error when there is none.

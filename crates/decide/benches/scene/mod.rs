@@ -30,6 +30,7 @@ pub fn cluster(hot: u32) -> Snapshot {
             storage: (0..8).map(|n| format!("pool:p{n}")).collect(),
             tags: Default::default(),
             cells: Vec::new(),
+            merging: None,
         }
     });
     let vms = (0..HOSTS * VMS_PER_HOST).map(|i| {
@@ -56,6 +57,7 @@ pub fn cluster(hot: u32) -> Snapshot {
             }),
             fixtures: vec![],
             tags: Default::default(),
+            unmergeable: false,
         }
     });
     Snapshot { taken_at: NOW, hosts: hosts.collect(), vms: vms.collect(), ..Snapshot::default() }

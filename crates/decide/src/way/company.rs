@@ -74,6 +74,9 @@ fn at_most_so_many(
             by_limit.entry(left).or_default().push(hosts);
         }
     }
-    let of_limit = |(limit, domains)| always(rule, TaskRuleKind::AtMost { vms: inside.clone(), domains, limit });
+    let of_limit = |(limit, domains): (u64, Vec<Vec<u32>>)| {
+        let kind = TaskRuleKind::AtMost { vms: inside.clone(), domains: domains.into(), limit };
+        always(rule, kind)
+    };
     by_limit.into_iter().map(of_limit).collect()
 }

@@ -48,6 +48,7 @@ impl Cluster {
             needs: Some(needs()),
             fixtures: vec![],
             tags: Default::default(),
+            unmergeable: false,
         };
         self.snapshot.vms.push(vm);
         self.snapshot.sort();
@@ -136,6 +137,7 @@ pub fn host(name: &str) -> Host {
         storage: ["pool:images".into()].into(),
         tags: Default::default(),
         cells: Vec::new(),
+        merging: None,
     }
 }
 

@@ -81,6 +81,7 @@ pub fn read(text: &str, home: &Home<'_>) -> Result<VmFacts, XmlError> {
         },
         fixtures: found.fixtures.into_iter().collect(),
         tags: tags(domain),
+        unmergeable: memory.unmergeable,
     })
 }
 

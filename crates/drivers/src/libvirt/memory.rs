@@ -3,6 +3,8 @@
 //! **Huge pages.** `<hugepages/>` without a `<page>` is the host's usual size ([`HostCells::usual_huge`]). A VM may ask for other
 //! sizes for other parts of its memory (guest cells, memory devices); ULM counts one size for all, so such a VM stays where it is.
 //!
+//! **Merging.** Which VMs' pages cannot be merged with others' at all ([`ulm_model::Vm::unmergeable`]).
+//!
 //! **Cells.** Only the modes `strict` (libvirt's usual one) and `restrictive` bind; what is placed automatically is bound to cells
 //! that nobody can know beforehand, so to none. Where parts are bound to cells of their own, the VM is bound to all of these
 //! together.
@@ -21,6 +23,8 @@ use super::xml::{Walk, XmlError};
 pub(super) struct MemoryNeeds {
     pub pages: Option<Bytes>,
     pub cells: BTreeSet<u32>,
+    /// Whether its pages are never merged with others'.
+    pub unmergeable: bool,
     /// Why it cannot move, if so.
     pub tie: Option<&'static str>,
 }
@@ -34,13 +38,25 @@ const SEVERAL_SIZES: &str = "its memory is in pages of several sizes";
 /// When numbers, units, modes or sets of cells are not as libvirt writes them.
 pub(super) fn read(domain: Node<'_, '_>, host: &HostCells) -> Result<MemoryNeeds, XmlError> {
     let cells = bound_to(domain)?;
-    let found = MemoryNeeds { cells, ..MemoryNeeds::default() };
+    let found = MemoryNeeds { cells, unmergeable: unmergeable(domain), ..MemoryNeeds::default() };
     Ok(match sizes(domain, host)? {
         None => MemoryNeeds { tie: Some(UNKNOWN_SIZE), ..found },
         // Of nothing at all in huge pages there is one size too: that of ordinary ones.
         Some(sizes) if sizes.len() > 1 => MemoryNeeds { tie: Some(SEVERAL_SIZES), ..found },
         Some(sizes) => MemoryNeeds { pages: sizes.into_iter().next().filter(|size| *size > host.base), ..found },
     })
+}
+
+/// Kernels merge only private, anonymous memory that the guest has not encrypted, and of it only what QEMU offers to them.
+fn unmergeable(domain: Node<'_, '_>) -> bool {
+    let of = |name| domain.at(&["memoryBacking", name]);
+    let shared = |node: Node<'_, '_>, attribute| node.attr(attribute) == Some("shared");
+    let guest_cells = domain.at(&["cpu", "numa"]).into_iter().flat_map(|numa| numa.all("cell"));
+    domain.one("launchSecurity").is_some()
+        || of("nosharepages").is_some()
+        || of("access").is_some_and(|access| shared(access, "mode"))
+        || of("source").is_some_and(|source| source.attr("type") != Some("anonymous"))
+        || guest_cells.into_iter().any(|cell| shared(cell, "memAccess"))
 }
 
 /// The devices that add memory: DIMMs and their like, not what is a file on a disk.

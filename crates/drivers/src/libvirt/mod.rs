@@ -33,6 +33,7 @@ mod events;
 pub mod facts;
 mod jobs;
 mod memory;
+mod merging;
 mod moves;
 mod options;
 mod peer;

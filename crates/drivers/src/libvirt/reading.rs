@@ -1,5 +1,5 @@
 //! One round's figures of a host, in as few calls as possible: two for the host, one for its NUMA cells if it tells any,
-//! one for all VMs, one small one for each VM whose job has to be known ([`super::jobs`]), and the number of CPUs now and then.
+//! one for the pages that it merges if it counts them ([`super::merging`]), one for all VMs, one small one for each VM whose job has to be known ([`super::jobs`]), and the number of CPUs now and then.
 
 use std::collections::BTreeMap;
 use std::pin::pin;
@@ -17,6 +17,7 @@ use super::answers;
 use super::cells::HostCells;
 use super::errors::sorted;
 use super::jobs::{self, Answer, JobWatch, Suspicion};
+use super::merging::MergingWatch;
 use crate::driver::{DriverError, ErrorKind, JobKind, MemoryReading, NodeCpu, Reading, RunState, VmReading};
 
 /// CPUs are put on line and off line seldom.
@@ -36,12 +37,14 @@ const GROUPS: StatsGroups = StatsGroups(
 pub(super) struct Readings {
     jobs: Mutex<JobWatch>,
     cpus: Mutex<Option<(Instant, u32)>>,
+    merging: MergingWatch,
 }
 
 impl Readings {
     /// Forgets what may have changed while there was no connection.
     pub async fn forget(&self) {
         *self.cpus.lock().await = None;
+        self.merging.forget();
     }
 
     /// Reads the host, of whose NUMA cells that much is known. `now` is asked when the answers have come in.
@@ -56,16 +59,22 @@ impl Readings {
             tokio::try_join!(host.node_cpu_stats(), host.node_memory_stats(), host.domain_stats(&request))
                 .map_err(sorted)
         };
+        let merging = async {
+            match cells {
+                Some(cells) => self.merging.ask(host, cells.base).await.map_err(sorted),
+                None => Ok(None),
+            }
+        };
         let cells = async {
             match cells {
                 Some(cells) => cells.ask(host).await.map_err(sorted),
                 None => Ok(Vec::new()),
             }
         };
-        let (cpus, (cpu, memory, stats), cells) = tokio::try_join!(self.cpus(host), figures, cells)?;
+        let (cpus, (cpu, memory, stats), cells, merging) = tokio::try_join!(self.cpus(host), figures, cells, merging)?;
         let at = now();
         let (cpu, memory) = (node_cpu(cpus, &cpu)?, node_memory(&memory)?);
-        Ok(Reading { at, cpu, memory, cells, vms: self.vms(host, stats).await? })
+        Ok(Reading { at, cpu, memory, cells, merging, vms: self.vms(host, stats).await? })
     }
 
     async fn cpus(&self, host: &Connection) -> Result<u32, DriverError> {

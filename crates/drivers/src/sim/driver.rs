@@ -305,6 +305,7 @@ impl Driver for SimDriver {
                 },
                 fixtures: spec.fixtures.clone(),
                 tags: spec.tags.clone(),
+                unmergeable: spec.unmergeable,
             })
         })
         .await

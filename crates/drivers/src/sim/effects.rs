@@ -326,7 +326,8 @@ impl World {
         let Some(host) = self.homes(vm).into_iter().find(ready) else { return NothingToHit };
         let Some(pages) = self.hosts[host].take_pages(&self.vms[vm].spec) else { return NothingToHit };
         self.touch(host);
-        self.hosts[host].residents.push(Resident { pages, ..Resident::new(vm, RunState::Running) });
+        let since = self.now;
+        self.hosts[host].residents.push(Resident { pages, since, ..Resident::new(vm, RunState::Running) });
         let id = self.vms[vm].id;
         self.emit(host, DriverEvent::VmRuns(id));
         self.check_memory(host);

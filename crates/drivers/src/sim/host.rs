@@ -69,6 +69,8 @@ pub(super) struct Resident {
     pub delay: f64,
     /// CPUs that it wants in the present cell.
     pub wants: f64,
+    /// When it came; 0: when the world began, or by no way that matters.
+    pub since: Nanos,
     /// What it holds of the host's memory, if that does not follow its resident series.
     pub holds: Option<u64>,
     /// The huge pages that its memory is in.
@@ -77,7 +79,8 @@ pub(super) struct Resident {
 
 impl Resident {
     pub fn new(vm: usize, state: RunState) -> Self {
-        Resident { vm, state, job: JobKind::None, cpu: 0.0, delay: 0.0, wants: 0.0, holds: None, pages: Vec::new() }
+        let job = JobKind::None;
+        Resident { vm, state, job, cpu: 0.0, delay: 0.0, wants: 0.0, since: 0, holds: None, pages: Vec::new() }
     }
 }
 
@@ -303,13 +306,14 @@ impl SimHost {
         resident.holds.unwrap_or_else(|| vms[resident.vm].resident_in(cell, grid))
     }
 
-    /// Memory in use: the host's own, what is set aside as huge pages, what fills it, and the resident sets.
+    /// Memory in use: the host's own, what is set aside as huge pages, what fills it, and the resident sets less what is merged.
     pub fn memory_used(&self, cell: u64, vms: &[SimVm], grid: Nanos) -> u64 {
         if self.power != Power::On {
             return 0;
         }
         let held: u64 = self.residents.iter().map(|resident| self.ordinary(resident, cell, vms, grid)).sum();
-        self.spec.base_memory.0 + numa::set_aside(&self.spec.cells).0 + self.hog + held
+        let saved = self.saved(cell, vms, grid);
+        self.spec.base_memory.0 + numa::set_aside(&self.spec.cells).0 + self.hog + held.saturating_sub(saved)
     }
 
     /// The most that something else can fill of it.

@@ -21,7 +21,7 @@
 //! ```
 //!
 //! What is modelled: CPU shared in proportion to what is wanted, what a VM did not get as its delay;
-//! resident sets and an out-of-memory killer; live migration by pre-copy over links that are shared
+//! resident sets, merged pages and an out-of-memory killer; live migration by pre-copy over links that are shared
 //! max-min fairly; power, boots, restarts of libvirtd, cables, hypervisors that hang,
 //! readings that lie ([`Fault`]). What is not: NUMA, the CPU that a move itself costs, throttling of
 //! guests, post-copy (but its accident, [`Fault::BreakPostCopy`]), latency of calls.
@@ -32,6 +32,7 @@ mod fault;
 mod host;
 mod link;
 mod load;
+mod merging;
 mod moves;
 mod numa;
 mod presets;
@@ -45,6 +46,7 @@ pub use effects::Effect;
 pub use fault::{Fault, FaultAt, Lie, Manner, Orders};
 pub use host::Power;
 pub use load::{AfterEnd, Bursts, Load, Shape, Surge, points_from_csv};
+pub use merging::Content;
 pub use moves::{MoveRecord, Mover};
 pub use numa::{CellSpec, PagesSpec};
 pub use scenario::{DirtySpec, Homes, HostSpec, Physics, PowerAtStart, Scenario, ScenarioError, StateAtStart, VmSpec};

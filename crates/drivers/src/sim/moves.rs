@@ -370,7 +370,7 @@ impl World {
     fn finish_move(&mut self, id: MoveId) {
         let Some(a_move) = self.moves.remove(&id) else { return };
         let Phase::SwitchOver { began, .. } = a_move.phase else { return };
-        let (vm, from, to) = (a_move.vm, a_move.from, a_move.to);
+        let (vm, from, to, now) = (a_move.vm, a_move.from, a_move.to, self.now);
         let vm_id = self.vms[vm].id;
         self.touch(from);
         self.touch(to);
@@ -380,6 +380,7 @@ impl World {
             half.state = a_move.was;
             half.job = JobKind::None;
             half.holds = None;
+            half.since = now;
         }
         self.hosts[to].defined.insert(vm);
         let stall = seconds(self.now - began);

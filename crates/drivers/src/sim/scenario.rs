@@ -25,6 +25,7 @@ use ulm_model::{Bytes, BytesPerSecond, Fixture, Time};
 
 use super::fault::{Fault, FaultAt};
 use super::load::{self, Load, Shape};
+use super::merging::{self, Content};
 use super::numa::{self, CellSpec, PagesSpec, Taken};
 use super::text;
 
@@ -134,6 +135,9 @@ pub struct HostSpec {
     /// NUMA cells; with none it does not tell any, and VMs that are bound to cells or in huge pages cannot be on it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub cells: Vec<CellSpec>,
+    /// It merges equal pages (KSM), and looks at all memory once in so many seconds; 0: it does not merge.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub scan_s: f64,
 }
 
 /// Whether a host is on when the world begins.
@@ -152,6 +156,9 @@ fn one() -> u32 {
 }
 fn is_one(n: &u32) -> bool {
     *n == 1
+}
+fn is_zero(n: &f64) -> bool {
+    *n == 0.0
 }
 fn ten_gigabit() -> BytesPerSecond {
     BytesPerSecond(1_250_000_000)
@@ -221,6 +228,12 @@ pub struct VmSpec {
     /// The NUMA cells that its memory is bound to; by default none.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub cells: BTreeSet<u32>,
+    /// What its memory holds that other VMs may have too.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub contents: Vec<Content>,
+    /// Its pages are never merged: its memory is encrypted, say.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unmergeable: bool,
 }
 
 fn most_of_it() -> Load {
@@ -298,7 +311,13 @@ impl HostSpec {
             base_cpu: base_cpu(),
             base_memory: base_memory(),
             cells: Vec::new(),
+            scan_s: 0.0,
         }
+    }
+    /// Merging equal pages, and looking at all memory once in so many seconds.
+    pub fn scanning_in(mut self, seconds: f64) -> Self {
+        self.scan_s = seconds;
+        self
     }
     /// With one more NUMA cell that has so much memory, and of it so much in huge pages of each size. CPUs are shared out equally.
     pub fn cell(mut self, memory: Bytes, pages: &[(Bytes, Bytes)]) -> Self {
@@ -361,7 +380,19 @@ impl VmSpec {
             tags: BTreeSet::new(),
             pages: None,
             cells: BTreeSet::new(),
+            contents: Vec::new(),
+            unmergeable: false,
         }
+    }
+    /// Holding so much that other VMs may have too.
+    pub fn content(mut self, name: &str, memory: Bytes) -> Self {
+        self.contents.push(Content { name: name.into(), memory });
+        self
+    }
+    /// With pages that are never merged.
+    pub fn unmergeable(mut self) -> Self {
+        self.unmergeable = true;
+        self
     }
     /// In huge pages of a size.
     pub fn in_pages(mut self, size: Bytes) -> Self {
@@ -531,6 +562,9 @@ impl Scenario {
                     "host `{name}`: `boot_s` and `base_cpu` must not be negative or beyond its CPUs"
                 ));
             }
+            if !host.scan_s.is_finite() || host.scan_s < 0.0 {
+                return wrong(format!("host `{name}`: `scan_s` must not be negative"));
+            }
             if let Some(fault) = numa::fault(host) {
                 return wrong(format!("host `{name}`: {fault}"));
             }
@@ -552,6 +586,9 @@ impl Scenario {
             }
             if vm.pages.is_some_and(|size| size.0 == 0 || !vm.memory.0.is_multiple_of(size.0)) {
                 return wrong(format!("the memory of VM `{name}` must be a number of whole `pages`"));
+            }
+            if let Some(fault) = merging::fault(vm) {
+                return wrong(format!("VM `{name}`: {fault}"));
             }
             if !names.insert(name.clone()) {
                 return wrong(format!("VM `{name}` is there twice"));

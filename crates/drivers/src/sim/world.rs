@@ -404,6 +404,7 @@ impl World {
             cpu: NodeCpu { cpus: it.spec.cpus, busy: duration(busy), idle: duration(idle) },
             memory: MemoryReading { total: it.spec.memory, available: it.spec.memory.saturating_sub(Bytes(used)) },
             cells: it.cells(cell, vms, grid),
+            merging: it.merging(cell, vms, grid),
             vms: readings,
         };
         self.bend(host, &mut reading);

@@ -3,7 +3,7 @@
 use super::host::FakeHost;
 use crate::domain::Domain;
 use crate::error::{ErrorCode, ErrorWire};
-use crate::node::{CounterWire, FREE_PAGES_MAX, ModelWire, Network, NodeInfoWire, StoragePool};
+use crate::node::{CounterWire, FREE_PAGES_MAX, MEMORY_PARAMETERS_MAX, ModelWire, Network, NodeInfoWire, StoragePool};
 use crate::procedures::{Feature, Procedure};
 use crate::stats::{STATS_MAX, StatsRecordWire};
 use crate::typed_params::{TypedParam, Value};
@@ -107,6 +107,11 @@ fn answer_or_nonsense(host: &mut FakeHost, procedure: i32, payload: &[u8]) -> Re
                 Ok(counts) => Ok(to_bytes(&List::<u64, FREE_PAGES_MAX>(counts))),
                 Err(text) => Err(refusal(ErrorCode::INTERNAL_ERROR, 0, text)),
             }
+        }
+        Procedure::NODE_GET_MEMORY_PARAMETERS if !host.memory_parameters.is_empty() => {
+            let (_room, _flags): (i32, u32) = read(payload)?;
+            let count = host.memory_parameters.len() as i32;
+            Ok(to_bytes(&(List::<TypedParam, MEMORY_PARAMETERS_MAX>(host.memory_parameters.clone()), count)))
         }
         Procedure::CONNECT_LIST_ALL_DOMAINS => {
             let (_need, filter): (i32, u32) = read(payload)?;

@@ -36,6 +36,8 @@ pub struct FakeHost {
     pub pools: Vec<StoragePool>,
     /// NUMA cells; with none it does not know the call for free pages. Put in by [`FakeHost::tell_cells`].
     pub cells: Vec<FakeCell>,
+    /// What it tells of merging; with none it does not know the call. Put in by [`FakeHost::tell_merging`].
+    pub memory_parameters: Vec<TypedParam>,
     /// How often the CPU figures were asked for; the fake's clock, 15 s each.
     pub ticks: u64,
 }
@@ -108,6 +110,7 @@ impl FakeHost {
             networks: vec![Network { name: "default".into(), uuid: id_of("network default", 0) }],
             pools: vec![StoragePool { name: "shared".into(), uuid: id_of("pool shared", 0) }],
             cells: Vec::new(),
+            memory_parameters: Vec::new(),
             ticks: 0,
         }
     }
@@ -126,6 +129,22 @@ impl FakeHost {
         topology += "</cells></topology></host>";
         self.capabilities = self.capabilities.replace("</host>", &topology);
         self.cells = cells;
+    }
+
+    /// Lets it merge pages: so many merged copies, so many pages saved by them, after so many full scans. Names and types are
+    /// libvirt's.
+    pub fn tell_merging(&mut self, shared: u64, sharing: u64, full_scans: u64) {
+        let parameters = [
+            ("shm_pages_to_scan", Value::Uint(100)),
+            ("shm_sleep_millisecs", Value::Uint(20)),
+            ("shm_pages_shared", Value::Ulong(shared)),
+            ("shm_pages_sharing", Value::Ulong(sharing)),
+            ("shm_pages_unshared", Value::Ulong(7_000)),
+            ("shm_pages_volatile", Value::Ulong(50)),
+            ("shm_full_scans", Value::Ulong(full_scans)),
+            ("shm_merge_across_nodes", Value::Uint(1)),
+        ];
+        self.memory_parameters = parameters.into_iter().map(|(field, value)| TypedParam::new(field, value)).collect();
     }
 
     /// What libvirt says about free pages: cells behind the last one are left out, and a cell or a size that is

@@ -67,7 +67,7 @@ prop_compose! {
             memory_use: Recent::default(),
             platform: Platform { arch: "x86_64".into(), cpu_model: platform.0, hypervisor: platform.1 },
             cpu_verdicts: verdicts.into_iter().map(|(need, what)| (CpuNeed(need), verdict(what))).collect(),
-            networks, storage, tags, cells: Vec::new() }
+            networks, storage, tags, cells: Vec::new(), merging: None, }
     }
 }
 
@@ -90,8 +90,7 @@ prop_compose! {
             disk: None,
             needs: Some(Needs { arch: "x86_64".into(), cpu: CpuNeed(cpu), networks, storage, pages: None, cells: Default::default() }),
             fixtures: fixture.into_iter().map(|path| Fixture::LocalDisk { path }).collect(),
-            tags,
-        };
+            tags, unmergeable: false, };
         (vm, host)
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use crate::task::LARGEST;
+use crate::task::{self, LARGEST};
 use crate::{Copying, Power, Task, TaskHost, TaskLink, TaskResource, TaskRule, TaskRuleKind, TaskVm};
 
 use super::json::Name;
@@ -114,12 +114,14 @@ fn sums<'t>(a: &Listing<'t>, names: &Names<'_>, report: &mut Report<'t>) {
 /// All rules with their names looked up.
 pub(crate) fn rules<'t>(listed: &[ListedRule<'t>], names: &Names<'_>, report: &mut Report<'t>) -> Vec<TaskRule> {
     let mut grouped: HashMap<u32, &'t str> = HashMap::new();
-    listed.iter().map(|listed| rule(listed, names, &mut grouped, report)).collect()
+    let each = task::Domains::each(names.hosts.names().len() as u32);
+    listed.iter().map(|listed| rule(listed, names, &each, &mut grouped, report)).collect()
 }
 
 fn rule<'t>(
     listed: &ListedRule<'t>,
     names: &Names<'_>,
+    each: &task::Domains,
     grouped: &mut HashMap<u32, &'t str>,
     report: &mut Report<'t>,
 ) -> TaskRule {
@@ -128,7 +130,7 @@ fn rule<'t>(
             each_once("VM", vms, report);
             TaskRuleKind::AtMost {
                 vms: names.vms(vms, report),
-                domains: domains_of(domains, names, report),
+                domains: domains_of(domains, names, each, report),
                 limit: *limit,
             }
         }
@@ -171,9 +173,14 @@ fn each_once<'t>(what: &str, vms: &ListedVms<'t>, report: &mut Report<'t>) {
     }
 }
 
-fn domains_of<'t>(domains: &Domains<'t>, names: &Names<'_>, report: &mut Report<'t>) -> Vec<Vec<u32>> {
+fn domains_of<'t>(
+    domains: &Domains<'t>,
+    names: &Names<'_>,
+    each: &task::Domains,
+    report: &mut Report<'t>,
+) -> task::Domains {
     match domains {
-        Domains::EachHost => (0..names.hosts.names().len() as u32).map(|host| vec![host]).collect(),
+        Domains::EachHost => each.clone(),
         Domains::Listed(lists) => {
             unique("host", lists.iter().flatten(), report);
             lists.iter().map(|hosts| names.hosts.find_all(hosts, report)).collect()

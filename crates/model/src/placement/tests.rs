@@ -56,7 +56,7 @@ fn two_texts_are_a_task() {
     assert_eq!(web.size, [3 << 29, 0]);
     let copy = Copying { bytes: 3 << 29, hot_bytes: 0, hot_rate: 100_000_000, cold_rate: 0, takes_ms: Some(2500) };
     assert_eq!(web.copy, copy);
-    let domains = vec![vec![0], vec![1], vec![2]];
+    let domains = crate::Domains::each(3);
     assert_eq!(task.rules[0].kind, TaskRuleKind::AtMost { vms: vec![0, 1], domains, limit: 1 });
     assert_eq!(task.rules[0].holds, Holds::Always);
 }

@@ -50,10 +50,10 @@ fn picked(from: &[Index], of: usize) -> Vec<u32> {
 }
 
 fn kind(which: u8, vms: Vec<u32>, hosts: Vec<u32>, number: u32, task: &Task) -> TaskRuleKind {
-    let each: Vec<Vec<u32>> = (0..task.hosts.len() as u32).map(|host| vec![host]).collect();
+    let each = crate::Domains::each(task.hosts.len() as u32);
     match which {
         0 => TaskRuleKind::AtMost { vms, domains: each, limit: u64::from(number) },
-        1 => TaskRuleKind::AtMost { vms, domains: vec![hosts, vec![]], limit: u64::from(number) },
+        1 => TaskRuleKind::AtMost { vms, domains: vec![hosts, vec![]].into(), limit: u64::from(number) },
         2 => TaskRuleKind::Only { vms, hosts },
         3 => TaskRuleKind::Never { vms, hosts },
         4 => TaskRuleKind::OneWay { vms, rank: (0..task.hosts.len() as u32).map(|host| host * number).collect() },

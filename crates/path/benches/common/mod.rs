@@ -2,6 +2,8 @@
 
 #![allow(dead_code, reason = "each bench uses its own part")]
 
+pub mod small;
+
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 

@@ -92,7 +92,7 @@ fn fault(task: &Task, route: &Route, begun: u32, ended: u32) -> Option<String> {
     for rule in &task.rules {
         match &rule.kind {
             TaskRuleKind::AtMost { vms, domains, limit } => {
-                for domain in domains {
+                for domain in domains.iter() {
                     let count = |at: &dyn Fn(u32) -> BTreeSet<u32>| {
                         vms.iter().filter(|vm| domain.iter().any(|host| at(**vm).contains(host))).count() as u64
                     };

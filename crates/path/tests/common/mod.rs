@@ -491,7 +491,7 @@ impl Draft {
             } else if dice.percent(20) {
                 (limit, most) = ((vms as u64).div_ceil(hosts as u64) + dice.between(0, 1), vms);
             }
-            kinds.push(TaskRuleKind::AtMost { vms: some_vms(dice, most), domains, limit });
+            kinds.push(TaskRuleKind::AtMost { vms: some_vms(dice, most), domains: domains.into(), limit });
         }
         if dice.percent(25) {
             let these = some_vms(dice, 4);
@@ -891,7 +891,7 @@ impl<'t> World<'t> {
         }
         for rule in task.rules.iter().filter(|rule| rule.holds == Holds::Always) {
             let TaskRuleKind::AtMost { vms, domains, limit } = &rule.kind else { continue };
-            for domain in domains {
+            for domain in domains.iter() {
                 let count = |there: &dyn Fn(usize, u32) -> bool| {
                     vms.iter().filter(|vm| domain.iter().any(|host| there(**vm as usize, *host))).count() as u64
                 };

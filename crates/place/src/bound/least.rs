@@ -3,7 +3,10 @@
 //! Load is spread ideally: as if VMs were fluid and went where a little more costs least. For any price of a unit of
 //! load, what load costs less its price, host by host at its best, plus the price of all of it, is a bound (Lagrange);
 //! the best price is looked for by halving. VMs pay what is least for them alone. Hosts awake pay
-//! [`super::HostBound::points`].
+//! [`super::HostBound::points`]. Of shared pages there is one copy at least, and VMs that may leave their host add to its load what
+//! they share with nobody.
+
+use std::collections::BTreeMap;
 
 use ulm_model::HostIx;
 
@@ -28,7 +31,29 @@ pub fn cost(problem: &Problem) -> Points {
     let load = base(problem, &fixed);
     let curves: Sum = problem.curves.iter().map(|curve| of_curve(problem, &fixed, &load, curve)).sum();
     let relations: Sum = problem.relations.iter().map(|it| of_relation(problem, it)).sum();
-    points(Sum::from(awake) + curves + relations + own(problem, &fixed) + rooms(problem, &load))
+    let own = own(problem, &fixed) + pages(problem, &fixed);
+    points(Sum::from(awake) + curves + relations + own + rooms(problem, &load))
+}
+
+/// Copies of shared pages: one of each class that VMs have, and those that hosts have of VMs that cannot leave.
+fn pages(problem: &Problem, fixed: &[bool]) -> Sum {
+    let Some(sharing) = &problem.sharing else { return 0 };
+    let mut copies: Vec<Sum> = vec![0; sharing.classes.len()];
+    for ((host, class), count) in fixed_counts(problem, fixed) {
+        copies[class as usize] += Sum::from(sharing.copies(host, count));
+    }
+    sharing.of.iter().flatten().for_each(|class| copies[*class as usize] = copies[*class as usize].max(1));
+    copies.iter().zip(&sharing.classes).map(|(copies, class)| copies * Sum::from(class.points)).sum()
+}
+
+/// How many VMs of each class cannot leave each host, by host and class.
+fn fixed_counts(problem: &Problem, fixed: &[bool]) -> BTreeMap<(u32, u32), u32> {
+    let mut counts = BTreeMap::new();
+    let classes = problem.sharing.iter().flat_map(|sharing| &sharing.of);
+    for (vm, (classes, _)) in problem.vms.iter().zip(classes.zip(fixed)).filter(|it| *it.1.1) {
+        classes.iter().for_each(|class| *counts.entry((vm.at, *class)).or_default() += 1);
+    }
+    counts
 }
 
 /// Moves, stays and tables: for each VM the least of staying and going.
@@ -82,6 +107,12 @@ fn base(problem: &Problem, fixed: &[bool]) -> Vec<Sum> {
         let place = vm.at as usize * problem.resources;
         vm.size.iter().zip(&mut load[place..]).for_each(|(size, load)| *load += Sum::from(*size));
     }
+    for ((host, class), count) in fixed_counts(problem, fixed) {
+        let Some(sharing) = &problem.sharing else { continue };
+        for r in &sharing.resources {
+            load[host as usize * problem.resources + r] -= sharing.credit(host, class, count);
+        }
+    }
     load
 }
 
@@ -99,18 +130,23 @@ struct Kind {
 fn of_curve(problem: &Problem, fixed: &[bool], load: &[Sum], curve: &Curve) -> Sum {
     let r = curve.resource;
     let mut home: Vec<Sum> = problem.hosts.iter().map(|host| Sum::from(host.base[r])).collect();
-    let mut free: Sum = 0;
-    for (vm, fixed) in problem.vms.iter().zip(fixed) {
+    // What VMs that may leave take at least, and at most.
+    let (mut free, mut whole): (Sum, Sum) = (0, 0);
+    let shared = problem.sharing.as_ref().filter(|sharing| sharing.resources.contains(&r));
+    for (i, (vm, fixed)) in problem.vms.iter().zip(fixed).enumerate() {
         let size = Sum::from(vm.size[r]);
         home[vm.at as usize] += size;
-        free += if *fixed { 0 } else { size };
+        if !*fixed {
+            free += shared.map_or(size, |sharing| sharing.private(problem, i, r));
+            whole += size;
+        }
     }
     let mut hosts: Vec<(i64, Sum, Sum)> = Vec::new();
     for (h, host) in problem.hosts.iter().enumerate() {
         let low = load[h * problem.resources + r];
         let capacity = if host.capacity[r] == i64::MAX { Sum::MAX } else { Sum::from(host.capacity[r]) };
         let high = if host.takes { capacity.max(home[h]) } else { home[h] };
-        hosts.push((curve.whole[h], low, high.min(low + free)));
+        hosts.push((curve.whole[h], low, high.min(low + whole)));
     }
     hosts.sort_unstable();
     let kind = |alike: &[(i64, Sum, Sum)]| {

@@ -1,7 +1,8 @@
 //! The question as packing: hosts that nothing connects apart from each other, what cannot leave counted as taken.
 //!
 //! The room of a host holds in every sound placement: what is on it takes no more than its capacity, or no more than
-//! what was on it at the start; and no more than what may be on it at all.
+//! what was on it at the start; and no more than what may be on it at all. Where pages are shared, what is on it may be larger by
+//! what VMs give as credit that were there at the start.
 
 use ulm_model::HostIx;
 
@@ -110,15 +111,30 @@ fn rooms(problem: &Problem, fixed: &[bool]) -> Vec<Vec<Sum>> {
             reach[host.at()].iter_mut().zip(sizes).for_each(|it| *it.0 += *it.1);
         }
     }
+    let credit = credit(problem);
     let room = |h: usize, r: usize| {
         let (capacity, base) = (problem.hosts[h].capacity[r], Sum::from(problem.hosts[h].base[r]));
         if capacity == i64::MAX {
             return reach[h][r];
         }
-        let most = Sum::from(capacity).max(base + home[h][r]);
+        let shared = if credit.is_empty() { 0 } else { credit[h * problem.resources + r] };
+        let most = (Sum::from(capacity) + shared).max(base + home[h][r]);
         (most - base - bound[h][r]).min(reach[h][r])
     };
     (0..problem.hosts.len()).map(|h| (0..problem.resources).map(|r| room(h, r)).collect()).collect()
+}
+
+/// What VMs that have not moved take less than each by itself, at most: host × resources + resource; empty if nothing is shared.
+fn credit(problem: &Problem) -> Vec<Sum> {
+    let Some(sharing) = &problem.sharing else { return Vec::new() };
+    let home: Vec<u32> = problem.vms.iter().map(|vm| vm.at).collect();
+    let mut credit = vec![0; problem.hosts.len() * problem.resources];
+    for ((host, class), count) in sharing.counts(&home) {
+        for r in &sharing.resources {
+            credit[host as usize * problem.resources + r] += sharing.credit(host, class, count);
+        }
+    }
+    credit
 }
 
 /// For each host the one that stands for its part.

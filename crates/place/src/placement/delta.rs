@@ -1,6 +1,7 @@
 //! By how much a change would change the total, without making it.
 
 use super::Placement;
+use super::shared::Credit;
 use crate::cost::Sum;
 
 impl Placement<'_> {
@@ -30,7 +31,8 @@ impl Placement<'_> {
         let own = self.own_delta(one, to) + self.own_delta(other, from);
         let curves = self.curves_delta(from, Some(other), Some(one)) + self.curves_delta(to, Some(one), Some(other));
         let rooms = self.rooms_delta(&[(from, Some(other), Some(one)), (to, Some(one), Some(other))]);
-        Some(relations + dependencies + own + curves + excesses + disruption + rooms)
+        let pages = self.pages_delta(from, Some(other), Some(one)) + self.pages_delta(to, Some(one), Some(other));
+        Some(relations + dependencies + own + curves + excesses + disruption + rooms + pages)
     }
 
     /// The most that it can bring that the VM leaves its host for another one than its home, as one of two that change places or by
@@ -44,7 +46,7 @@ impl Placement<'_> {
         let rooms = -self.rooms_delta(&[(from, None, Some(vm))]);
         let excesses = self.relief.get(vm as usize).unwrap_or(&0) - self.excess_of_leaving(vm);
         let bound = self.ties.leave_bound(vm as usize, from) + self.dependencies.leave_bound(vm as usize);
-        home + tables + curves + excesses + rooms + bound
+        home + tables + curves + excesses + rooms + bound - self.pages_delta(from, None, Some(vm))
     }
 
     /// What [`Placement::leave_bound`] leaves out if the VM may go home.
@@ -82,6 +84,9 @@ impl Placement<'_> {
             return enough || self.has_room_at_last(vm, host, None);
         };
         let stays = !self.kept.is_empty() && self.flat.home[goes as usize] == host;
+        if stays && self.shared.is_some() {
+            return self.has_room_at_last(vm, host, Some(goes));
+        }
         let theirs = size(goes);
         let enough = if stays {
             let transient = &self.problem.transient;
@@ -100,10 +105,17 @@ impl Placement<'_> {
         let size = |vm: u32, r: usize| flat.size[vm as usize * problem.resources + r];
         let is_home = |vm: u32| flat.home[vm as usize] == host;
         (0..problem.resources).all(|r| {
-            let keeps = |vm: u32| !self.kept.is_empty() && problem.transient[r] && is_home(vm);
+            let keeps = |vm: u32| !problem.transient.is_empty() && problem.transient[r] && is_home(vm);
             let gone = goes.map_or(0, |goes| if keeps(goes) { 0 } else { size(goes, r) });
             let taken = if keeps(vm) { 0 } else { size(vm, r) };
-            if taken - gone <= flat.free[place + r] {
+            let enough = match &self.shared {
+                None => taken - gone <= flat.free[place + r],
+                Some(_) => {
+                    let merged = self.credit(host, r, Some(vm), goes).stay;
+                    Sum::from(taken - gone) - merged <= Sum::from(flat.free[place + r])
+                }
+            };
+            if enough {
                 return true;
             }
             let left = goes.is_some_and(|goes| !is_home(goes) && gone > 0);
@@ -125,7 +137,25 @@ impl Placement<'_> {
         let excesses = self.excess_of_leaving(vm) + self.excess_of_coming(vm, to);
         let rooms = self.rooms_delta(&[(from, None, Some(vm)), (to, Some(vm), None)]);
         let own = self.own_delta(vm, to) + self.disruption_delta(&[(vm, to)]);
-        opened - self.sleep_gain(vm) + own + curves + excesses + rooms
+        let sum = opened - self.sleep_gain(vm) + own + curves + excesses + rooms;
+        if self.shared.is_none() {
+            return sum;
+        }
+        sum + self.pages_delta(from, None, Some(vm)) + self.pages_delta(to, Some(vm), None)
+    }
+
+    /// What copies of shared pages cost more on a host.
+    fn pages_delta(&self, host: u32, comes: Option<u32>, goes: Option<u32>) -> Sum {
+        self.shared.as_ref().map_or(0, |shared| shared.points(host, comes, goes))
+    }
+
+    /// By how much the credit of a resource changes on a host.
+    #[inline(never)]
+    fn credit(&self, host: u32, r: usize, comes: Option<u32>, goes: Option<u32>) -> Credit {
+        match &self.shared {
+            Some(shared) if shared.is_about(r) => shared.credit(host, comes, goes),
+            _ => Credit::default(),
+        }
     }
 
     /// Moves, stays and tables.
@@ -145,10 +175,12 @@ impl Placement<'_> {
         self.problem.tables.iter().map(points).sum()
     }
 
-    /// By how much a resource's use changes on a host.
-    fn more(&self, r: usize, comes: Option<u32>, goes: Option<u32>) -> Sum {
+    /// By how much a resource's load changes on a host.
+    #[inline(always)]
+    fn more(&self, host: u32, r: usize, comes: Option<u32>, goes: Option<u32>) -> Sum {
         let size = |vm: Option<u32>| vm.map_or(0, |vm| Sum::from(self.problem.vms[vm as usize].size[r]));
-        size(comes) - size(goes)
+        let more = size(comes) - size(goes);
+        if self.shared.is_some() { more - self.credit(host, r, comes, goes).all } else { more }
     }
 
     fn curves_delta(&self, host: u32, comes: Option<u32>, goes: Option<u32>) -> Sum {
@@ -157,7 +189,7 @@ impl Placement<'_> {
             return 0;
         }
         let now = &self.curved[h * problem.curves.len()..];
-        let of = |(curve, now): (&crate::problem::Curve, &i64)| match self.more(curve.resource, comes, goes) {
+        let of = |(curve, now): (&crate::problem::Curve, &i64)| match self.more(host, curve.resource, comes, goes) {
             0 => 0,
             more if more < 0 && *now == 0 => 0,
             more => Sum::from(curve.points(h, self.load[h * problem.resources + curve.resource] + more) - now),
@@ -192,7 +224,7 @@ impl Placement<'_> {
         let (problem, h) = (self.problem, host as usize);
         let now = &self.exceeded[h * problem.excesses.len()..];
         let of = |(excess, now): (&crate::problem::Excess, &i64)| {
-            let more = |(r, factor): &(usize, i64)| self.more(*r, comes, goes) * Sum::from(*factor);
+            let more = |(r, factor): &(usize, i64)| self.more(host, *r, comes, goes) * Sum::from(*factor);
             match excess.parts.iter().map(more).sum::<Sum>() {
                 0 => 0,
                 more if more < 0 && *now == 0 => 0,
@@ -224,7 +256,7 @@ impl Placement<'_> {
             for (host, comes, goes) in changes {
                 if problem.sets[room.allowed as usize].contains(ulm_model::HostIx(*host)) {
                     let capacity = &problem.hosts[*host as usize].capacity;
-                    let load = |r: usize| self.load(*host)[r] + self.more(r, *comes, *goes);
+                    let load = |r: usize| self.load(*host)[r] + self.more(*host, r, *comes, *goes);
                     have += i64::from(room.fits(capacity, load)) - i64::from(self.fits(*host, k));
                 }
             }

@@ -21,7 +21,7 @@ pub(super) struct Flat {
     set: Vec<u32>,
     /// Bits of hosts that are allowed and take VMs, for each set; at last for VMs that stay.
     hosts: Vec<u64>,
-    /// `None`: the numbers are too large.
+    /// `None`: the numbers are too large, or what a VM adds hangs on who shares its pages.
     pub excesses: Option<FlatExcesses>,
 }
 
@@ -71,6 +71,10 @@ const NEVER: i64 = -(1 << 60);
 impl FlatExcesses {
     fn new(problem: &Problem) -> Option<Self> {
         let kept: Vec<&Excess> = problem.excesses.iter().filter(|excess| excess.each > 0).collect();
+        let shared = |r: usize| problem.sharing.as_ref().is_some_and(|sharing| sharing.resources.contains(&r));
+        if kept.iter().flat_map(|excess| &excess.parts).any(|(r, _)| shared(*r)) {
+            return None;
+        }
         let mut all: Vec<Sum> = vec![0; problem.resources];
         for vm in &problem.vms {
             all.iter_mut().zip(&vm.size).for_each(|(all, size)| *all += Sum::from(*size));

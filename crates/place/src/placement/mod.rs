@@ -19,6 +19,7 @@ mod delta;
 mod dependencies;
 mod disruption;
 mod flat;
+mod shared;
 mod ties;
 
 use ulm_model::HostIx;
@@ -29,6 +30,7 @@ use away::Away;
 use dependencies::Dependencies;
 use disruption::Moved;
 use flat::Flat;
+use shared::{Credit, Shared};
 use ties::Ties;
 
 /// See the module's text.
@@ -40,9 +42,10 @@ pub struct Placement<'p> {
     on: Vec<Vec<u32>>,
     /// For each VM its place in that list.
     seat: Vec<u32>,
-    /// Host × resources + resource.
+    /// Host × resources + resource; with equal pages merged.
     load: Vec<Sum>,
-    /// What VMs that were moved from the host keep there: host × resources + resource. Empty if no resource is transient.
+    /// What is taken beyond the load: by VMs that were moved from the host and keep their part, and by pages that are not merged yet.
+    /// Host × resources + resource. Empty if no resource is transient and nothing is shared.
     kept: Vec<Sum>,
     /// VMs that have come to the host and take any of the resource: host × resources + resource.
     come: Vec<u32>,
@@ -57,6 +60,7 @@ pub struct Placement<'p> {
     flat: Flat,
     ties: Ties,
     dependencies: Dependencies<'p>,
+    shared: Option<Shared<'p>>,
     moved: Moved,
     /// For each VM the least that the tables can cost for it.
     least_table: Vec<Sum>,
@@ -81,13 +85,14 @@ impl<'p> Placement<'p> {
         let (hosts, vms) = (problem.hosts.len(), problem.vms.len());
         let at: Vec<u32> = problem.vms.iter().map(|vm| vm.at).collect();
         let flat = Flat::new(problem);
+        let may_keep = problem.transient.contains(&true) || problem.sharing.is_some();
         let exceeded = if flat.excesses.is_some() { 0 } else { hosts * problem.excesses.len() };
         let mut state = Placement {
             problem,
             on: vec![Vec::new(); hosts],
             seat: vec![0; vms],
             load: problem.hosts.iter().flat_map(|host| host.base.iter().map(|it| Sum::from(*it))).collect(),
-            kept: vec![0; if problem.transient.contains(&true) { hosts * problem.resources } else { 0 }],
+            kept: vec![0; if may_keep { hosts * problem.resources } else { 0 }],
             come: vec![0; hosts * problem.resources],
             curved: vec![0; hosts * problem.curves.len()],
             exceeded: vec![0; exceeded],
@@ -96,6 +101,7 @@ impl<'p> Placement<'p> {
             flat,
             ties: Ties::new(problem),
             dependencies: Dependencies::new(problem),
+            shared: Shared::new(problem),
             moved: Moved::new(problem),
             least_table: least_table(problem),
             relief: relief(problem),
@@ -141,7 +147,7 @@ impl<'p> Placement<'p> {
     pub fn total(&self) -> i128 {
         self.total
     }
-    /// What is taken of each resource.
+    /// What is taken of each resource when equal pages are merged.
     pub fn load(&self, host: u32) -> &[i128] {
         &self.load[host as usize * self.problem.resources..][..self.problem.resources]
     }
@@ -168,6 +174,23 @@ impl<'p> Placement<'p> {
     /// How many of a wanted room fit on the host.
     pub fn fits(&self, host: u32, room: usize) -> u32 {
         self.fits[host as usize * self.problem.rooms.len() + room]
+    }
+
+    /// The classes of pages that the VM shares with others, ascending; numbered anew, without those that only one VM has.
+    pub fn classes(&self, vm: u32) -> &[u32] {
+        self.shared.as_ref().map_or(&[], |shared| shared.classes(Some(vm)))
+    }
+    /// How many VMs of the class are on the host.
+    pub fn having(&self, class: u32, host: u32) -> u32 {
+        self.shared.as_ref().map_or(0, |shared| shared.on(class, host))
+    }
+    /// What a copy of the pages of the class costs.
+    pub fn class_points(&self, class: u32) -> i128 {
+        self.shared.as_ref().map_or(0, |shared| shared.price(class))
+    }
+    /// What copies of shared pages cost more if all these VMs of one host go to another one.
+    pub fn group_points(&self, vms: &[u32], from: u32, to: u32) -> i128 {
+        self.shared.as_ref().map_or(0, |shared| shared.group_points(vms, from, to))
     }
 
     /// Whether the VM may be on the host as far as only the two of them are concerned.
@@ -199,7 +222,7 @@ impl<'p> Placement<'p> {
         capacity.filter(|(_, most)| **most != i64::MAX).any(|(r, most)| self.taken(place + r) > Sum::from(*most))
     }
 
-    /// What is taken by what is there and by what has left, but keeps its part.
+    /// What is taken by what is there, unmerged if it has come, and by what has left, but keeps its part.
     fn taken(&self, place: usize) -> Sum {
         self.load[place] + self.kept.get(place).copied().unwrap_or(0)
     }
@@ -269,6 +292,10 @@ impl<'p> Placement<'p> {
         if let Some(excesses) = &mut self.flat.excesses {
             excesses.count(vm, from, -1);
         }
+        if let Some(shared) = &mut self.shared {
+            let credit = shared.leave(vm as u32, from);
+            self.merge(from, credit);
+        }
         self.away.moved(vm, from != it.at, to != it.at);
         self.leave_home(vm, from, to);
         self.ties.moved(vm, from, to);
@@ -288,7 +315,7 @@ impl<'p> Placement<'p> {
         if let Some(disruption) = &self.problem.disruption {
             self.moved.count(disruption.group[vm], more);
         }
-        if !self.kept.is_empty() {
+        if !self.problem.transient.is_empty() {
             let place = it.at as usize * self.problem.resources;
             for (r, size) in it.size.iter().enumerate().filter(|(r, _)| self.problem.transient[*r]) {
                 self.kept[place + r] += Sum::from(*size) * Sum::from(more);
@@ -308,6 +335,19 @@ impl<'p> Placement<'p> {
         }
         if let Some(excesses) = &mut self.flat.excesses {
             excesses.count(vm, host, 1);
+        }
+        if let Some(shared) = &mut self.shared {
+            let credit = shared.arrive(vm as u32, host);
+            self.merge(host, credit);
+        }
+    }
+
+    /// Counts what a host's credit is more.
+    fn merge(&mut self, host: u32, credit: Credit) {
+        for r in self.problem.sharing.iter().flat_map(|sharing| &sharing.resources) {
+            let place = host as usize * self.problem.resources + r;
+            self.load[place] -= credit.all;
+            self.kept[place] += credit.all - credit.stay;
         }
     }
 
@@ -341,13 +381,20 @@ fn relief(problem: &Problem) -> Vec<Sum> {
     if problem.excesses.iter().all(|excess| excess.parts.iter().all(|(_, factor)| *factor >= 0)) {
         return Vec::new();
     }
-    let sizes = problem.vms.iter().map(|vm| vm.size.iter().map(|size| Sum::from(*size)).collect::<Vec<Sum>>());
-    let of = |size: Vec<Sum>| {
-        let fall =
-            |excess: &crate::problem::Excess| (-excess.load(&size)).max(0).saturating_mul(Sum::from(excess.each));
-        problem.excesses.iter().map(fall).sum()
+    // Of shared pages it adds nothing where that is more.
+    let least = |vm: usize, r: usize| match &problem.sharing {
+        Some(sharing) if sharing.resources.contains(&r) => sharing.private(problem, vm, r),
+        _ => Sum::from(problem.vms[vm].size[r]),
     };
-    sizes.map(of).collect()
+    let more = |vm: usize, (r, factor): &(usize, i64)| {
+        let size = if *factor > 0 { least(vm, *r) } else { Sum::from(problem.vms[vm].size[*r]) };
+        size.saturating_mul(Sum::from(*factor))
+    };
+    let fall = |vm: usize, excess: &crate::problem::Excess| {
+        let more: Sum = excess.parts.iter().map(|part| more(vm, part)).sum();
+        (-more).max(0).saturating_mul(Sum::from(excess.each))
+    };
+    (0..problem.vms.len()).map(|vm| problem.excesses.iter().map(|excess| fall(vm, excess)).sum()).collect()
 }
 
 fn least_table(problem: &Problem) -> Vec<Sum> {

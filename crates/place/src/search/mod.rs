@@ -11,7 +11,7 @@
 //!
 //! Method: first what is urgent ([`repair`]), then hosts are emptied, many at once ([`close`]), and where more room is wanted than moves
 //! may make, all hosts trade ([`trade`]). Then steepest descent, quick neighbourhoods first, from the beginning after each success:
-//! one VM goes elsewhere ([`shift`]), two change places ([`swap`]), what should be near comes together ([`gather`]), room is made for
+//! one VM goes elsewhere ([`shift`]), two change places ([`swap`]), what should be near comes together ([`gather`]), and what shares pages ([`cluster`]), room is made for
 //! what is wanted ([`rooms`]), a host is emptied as a whole ([`empty`]), one VM makes room for another ([`eject`]). Moves and exchanges
 //! are first looked for between the few most promising VMs and hosts, at last between all. Then VMs go home whose move brings nothing,
 //! and the moves are split into [`packages`]. [`anneal`](anneal()) goes on from there, where there is time.
@@ -24,6 +24,7 @@
 
 pub(crate) mod anneal;
 mod close;
+mod cluster;
 mod cooling;
 mod cycle;
 mod eject;
@@ -88,7 +89,7 @@ fn settle(search: &mut Search<'_>, stop: &dyn Fn() -> bool) {
 
 /// One success of the first neighbourhood that has any.
 fn descend(search: &mut Search<'_>) -> bool {
-    let quick = [shift::quick, swap::quick, gather::pass, rooms::pass, empty::pass, eject::pass];
+    let quick = [shift::quick, swap::quick, gather::pass, cluster::pass, rooms::pass, empty::pass, eject::pass];
     let neighbourhoods = quick.iter().chain(&[shift::pass as fn(&mut Search<'_>) -> bool, swap::pass]);
     neighbourhoods.into_iter().any(|pass| !search.spent() && pass(search))
 }

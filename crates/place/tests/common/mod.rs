@@ -20,11 +20,13 @@ pub enum Mix {
     Rooms,
     /// Transient resources, excesses, dependencies, disruption.
     Machines,
+    /// Shared pages, and hosts that cost something when awake.
+    Sharing,
     /// All of it.
     All,
 }
 
-pub const MIXES: [Mix; 6] = [Mix::Spread, Mix::Sleep, Mix::Rules, Mix::Rooms, Mix::Machines, Mix::All];
+pub const MIXES: [Mix; 7] = [Mix::Spread, Mix::Sleep, Mix::Rules, Mix::Rooms, Mix::Machines, Mix::Sharing, Mix::All];
 pub const RESOURCES: usize = 2;
 
 impl Mix {
@@ -115,7 +117,7 @@ fn of(mix: Mix, hosts: usize, vms: usize, unit: i64) -> impl Strategy<Value = Pr
             }
             curves
         });
-    let awake = prop::collection::vec(0i64..300, if mix.has(Mix::Sleep) { hosts } else { 0 });
+    let awake = prop::collection::vec(0i64..300, if mix.has(Mix::Sleep) || mix == Mix::Sharing { hosts } else { 0 });
     let table = (
         prop::collection::vec(0u32..2, vms),
         prop::collection::vec(0u32..2, hosts),
@@ -141,11 +143,11 @@ fn of(mix: Mix, hosts: usize, vms: usize, unit: i64) -> impl Strategy<Value = Pr
         awake,
         tables,
         rooms,
-        (dependencies, excesses, transient, disruption),
+        (dependencies, excesses, transient, disruption, sharing(hosts, vms, unit)),
     );
-    parts.prop_map(|(hosts, vms, sets, relations, curves, awake, tables, rooms, machines)| {
-        let (dependencies, excesses, transient, disruption) = machines;
-        let problem = Problem {
+    parts.prop_map(move |(hosts, vms, sets, relations, curves, awake, tables, rooms, machines)| {
+        let (dependencies, excesses, transient, disruption, sharing) = machines;
+        let mut problem = Problem {
             resources: RESOURCES,
             hosts,
             vms,
@@ -161,9 +163,56 @@ fn of(mix: Mix, hosts: usize, vms: usize, unit: i64) -> impl Strategy<Value = Pr
             rooms,
             ..Problem::default()
         };
+        if mix.has(Mix::Sharing) {
+            share(&mut problem, sharing);
+        }
         assert_eq!(problem.flaw(), None);
         problem
     })
+}
+
+/// Classes of pages, and for each VM which it could have.
+fn sharing(hosts: usize, vms: usize, unit: i64) -> impl Strategy<Value = Sharing> {
+    let class = (0i64..3, 0i64..60).prop_map(move |(weight, points)| Pages { weight: weight * unit, points });
+    let of = prop::collection::vec(prop::collection::vec(prop::bool::weighted(0.6), 4), vms);
+    let merges = prop::collection::vec(prop::bool::weighted(0.9), hosts);
+    let parts = (select(vec![vec![0], vec![1], vec![0, 1]]), prop::collection::vec(class, 4), of, merges);
+    parts.prop_map(|(resources, classes, of, merges)| {
+        let of = of.iter().map(|has| (0..4).filter(|class| has[*class as usize]).collect()).collect();
+        Sharing { resources, merges, classes, of }
+    })
+}
+
+/// VMs share as long as that is no more than they take.
+fn share(problem: &mut Problem, mut sharing: Sharing) {
+    for (vm, of) in problem.vms.iter().zip(&mut sharing.of) {
+        let mut left = sharing.resources.iter().map(|r| vm.size[*r]).min().unwrap_or(0);
+        of.retain(|class| {
+            let weight = sharing.classes[*class as usize].weight;
+            let fits = weight <= left;
+            left -= if fits { weight } else { 0 };
+            fits
+        });
+    }
+    for (r, transient) in problem.transient.iter_mut().enumerate() {
+        *transient &= !sharing.resources.contains(&r);
+    }
+    problem.sharing = Some(sharing);
+}
+
+/// What VMs on the host that have not moved give as credit among each other.
+fn credit(problem: &Problem, at: &[u32], host: usize, resource: usize) -> i128 {
+    let Some(sharing) = problem.sharing.as_ref().filter(|it| it.resources.contains(&resource) && it.merges[host])
+    else {
+        return 0;
+    };
+    let stays = |vm: &usize| at[*vm] as usize == host && problem.vms[*vm].at as usize == host;
+    let of = |class: usize| {
+        let has = |vm: &usize| sharing.of[*vm].contains(&(class as u32));
+        let count = (0..at.len()).filter(stays).filter(has).count();
+        i128::from(sharing.classes[class].weight) * count.saturating_sub(1) as i128
+    };
+    (0..sharing.classes.len()).map(of).sum()
 }
 
 /// Why a placement is not sound, if it is not.
@@ -180,7 +229,8 @@ pub fn unsound(problem: &Problem, at: &[u32]) -> Option<String> {
             let transient = problem.transient.get(r).copied().unwrap_or(false);
             let left = |(vm, at): &(&PlaceVm, &u32)| transient && vm.at as usize == h && **at as usize != h;
             let kept = problem.vms.iter().zip(at).filter(left).map(|(vm, _)| i128::from(vm.size[r])).sum::<i128>();
-            let load = i128::from(host.base[r]) + on().map(|vm| i128::from(vm.size[r])).sum::<i128>() + kept;
+            let load = i128::from(host.base[r]) + on().map(|vm| i128::from(vm.size[r])).sum::<i128>() + kept
+                - credit(problem, at, h, r);
             let over = host.capacity[r] != i64::MAX && load > i128::from(host.capacity[r]);
             if over && on().any(|vm| vm.at as usize != h && vm.size[r] > 0) {
                 return Some(format!("host {h} took more of {r} than it has"));

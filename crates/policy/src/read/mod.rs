@@ -15,6 +15,7 @@ mod rules;
 mod section;
 mod sections;
 mod selection;
+mod sharing;
 
 use toml::de::DeTable;
 
@@ -29,10 +30,11 @@ pub(crate) use goals::GOALS;
 pub(crate) use rules::RULES;
 pub(crate) use sections::{CAPACITY, EVERYWHERE, HOTSPOT, LIMITS, OBSERVE, WORTH};
 pub(crate) use selection::GROUP_KEYS;
+pub(crate) use sharing::SHARING_KEYS;
 
 /// What stands on the outermost level.
-pub(crate) const OUTERMOST: [&str; 10] =
-    ["observe", "hotspot", "limits", "capacity", "everywhere", "worth", "rule", "goal", "group", "calendar"];
+pub(crate) const OUTERMOST: [&str; 11] =
+    ["observe", "hotspot", "limits", "capacity", "everywhere", "worth", "rule", "goal", "sharing", "group", "calendar"];
 
 /// Reads all texts, or tells everything that is wrong with them.
 pub(crate) fn policy(sources: &Sources) -> Result<Policy, Vec<Found>> {
@@ -54,6 +56,8 @@ pub(crate) fn policy(sources: &Sources) -> Result<Policy, Vec<Found>> {
     let calendars = calendars::read(&list(&documents, "calendar", "[[calendar]]", &mut problems), &mut problems);
     let rules = rules::read(&list(&documents, "rule", RULES.shown, &mut problems), &groups, &calendars, &mut problems);
     let goals = goals::read(&list(&documents, "goal", GOALS.shown, &mut problems), &groups, &calendars, &mut problems);
+    let sharing = list(&documents, "sharing", "[[sharing]]", &mut problems);
+    policy.sharing = sharing::groups(&sharing, &groups, &mut problems);
     contradictions::find(&rules, &mut problems);
     for document in &documents {
         document.unknown(&OUTERMOST, &mut problems);

@@ -141,6 +141,7 @@ fn host() -> impl Strategy<Value = Host> {
                 storage: Default::default(),
                 tags: [rack, generation].into_iter().filter(|tag| !tag.is_empty()).map(Into::into).collect(),
                 cells,
+                merging: None,
             }
         },
     )
@@ -170,6 +171,7 @@ fn vm() -> impl Strategy<Value = Vm> {
             }),
             fixtures: vec![],
             tags: tags.into_iter().filter(|tag| !tag.is_empty()).map(Into::into).collect(),
+            unmergeable: false,
         }
     })
 }
@@ -199,6 +201,7 @@ pub fn worlds(kind: BoxedStrategy<RuleKind>) -> impl Strategy<Value = World> {
                 capacity: Capacity { memory_overcommit, memory_reserve: Bytes(reserve), cpu_overcommit },
                 limits: Limits { moves: 4, moves_per_host: 1 },
                 rules,
+                sharing: Vec::new(),
             },
             now,
             past: Vec::new(),

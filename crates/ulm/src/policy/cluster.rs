@@ -74,6 +74,7 @@ pub fn input(case: &Case, policy: &Policy) -> Input {
             needs: Some(needs),
             fixtures: Vec::new(),
             tags: given.tags.clone(),
+            unmergeable: false,
         });
         remember(&mut past, given, id, case.when);
     }
@@ -96,6 +97,7 @@ fn host(given: &GivenHost, case: &Case, steady: Steady) -> Host {
         storage: [STORAGE.into()].into(),
         tags: given.tags.clone(),
         cells: Vec::new(),
+        merging: None,
     }
 }
 

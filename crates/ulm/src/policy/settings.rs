@@ -24,12 +24,13 @@ pub struct Difference {
 /// A goal or rule that is there and has no short form.
 const THERE: &str = "is there";
 
-/// Everything that differs: sections, then goals, then rules, in the order of the old policy and then of the new one.
+/// Everything that differs: sections, then goals, rules and sharing groups, in the order of the old policy and then of the new one.
 pub fn differences(old: &Policy, new: &Policy) -> Vec<Difference> {
     let mut found = Vec::new();
     sections(old, new, &mut found);
     named("goal", &old.goals, &new.goals, |goal| &goal.name, &mut found);
     named("rule", &old.rules, &new.rules, |rule| &rule.name, &mut found);
+    named("sharing group", &old.sharing, &new.sharing, |group| &group.name, &mut found);
     found
 }
 
@@ -66,7 +67,17 @@ macro_rules! compare {
 }
 
 fn sections(old: &Policy, new: &Policy, found: &mut Vec<Difference>) {
-    let Policy { observe: _, hotspot: _, limits: _, capacity: _, everywhere: _, rules: _, goals: _, worth: _ } = old;
+    let Policy {
+        observe: _,
+        hotspot: _,
+        limits: _,
+        capacity: _,
+        everywhere: _,
+        rules: _,
+        sharing: _,
+        goals: _,
+        worth: _,
+    } = old;
     compare!(found, "[observe]", old.observe, new.observe, Observe { interval, deadline, stale_after });
     compare!(
         found,

@@ -5,8 +5,9 @@ use ulm_control::questions::{NewVm, WhyNot, WhyNotQuery};
 use ulm_control::reports::KeptDecision;
 use ulm_control::view::PolicyStatus;
 use ulm_control::why::{Why, WhyQuery};
-use ulm_decide::{BestHost, Capacity, Stillness};
-use ulm_model::Time;
+use ulm_decide::{BestHost, Capacity, SharingReport, Stillness};
+use ulm_forecast::Samples;
+use ulm_model::{Time, text};
 
 use super::{Answer, Client, with_query};
 use crate::api::{self, Done};
@@ -37,6 +38,14 @@ impl Client {
     /// What there is room for.
     pub async fn capacity(&self) -> Answer<Capacity> {
         self.get(api::CAPACITY).await
+    }
+
+    /// What VMs save by pages that they have in common, and what a plan would save; with samples by what these show.
+    pub async fn sharing(&self, samples: Option<&Samples>) -> Answer<SharingReport> {
+        match samples {
+            None => self.get(api::SHARING).await,
+            Some(samples) => self.call(Method::POST, api::SHARING, text::write(samples).into_bytes()).await,
+        }
     }
 
     /// The hosts on which a new VM can start now, the best one first. Refused when there is none.

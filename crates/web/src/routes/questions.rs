@@ -2,7 +2,8 @@
 
 use axum::Json;
 use axum::Router;
-use axum::extract::State;
+use axum::extract::rejection::BytesRejection;
+use axum::extract::{DefaultBodyLimit, State};
 use axum::http::StatusCode;
 use axum::routing::{get, post};
 use ulm_control::Handle;
@@ -10,10 +11,11 @@ use ulm_control::questions::{NewVm, WhyNot, WhyNotQuery};
 use ulm_control::reports::KeptDecision;
 use ulm_control::view::PolicyStatus;
 use ulm_control::why::{Why, WhyQuery};
-use ulm_decide::{BestHost, Capacity, Stillness};
+use ulm_decide::{BestHost, Capacity, SharingReport, Stillness};
+use ulm_forecast::Samples;
 use ulm_model::Bytes;
 
-use super::{Answer, Asked, By, blocking};
+use super::{Answer, Asked, By, blocking, document};
 use crate::api::{self, ReportQuery};
 use crate::error::ApiError;
 
@@ -24,6 +26,7 @@ pub(super) fn routes() -> Router<Handle> {
         .route(api::STILLNESS, get(stillness))
         .route(api::REPORTS, get(report))
         .route(api::CAPACITY, get(capacity))
+        .route(api::SHARING, get(sharing).post(sharing_by_samples).layer(DefaultBodyLimit::max(api::MAX_SAMPLES)))
         .route(api::BEST_HOST, get(best_host))
         .route(api::POLICY_RELOAD, post(reload_policy))
 }
@@ -46,6 +49,18 @@ async fn report(State(handle): State<Handle>, Asked(query): Asked<ReportQuery>) 
 
 async fn capacity(State(handle): State<Handle>) -> Answer<Capacity> {
     Ok(Json(blocking(move || handle.capacity()).await?))
+}
+
+async fn sharing(State(handle): State<Handle>) -> Answer<SharingReport> {
+    Ok(Json(blocking(move || handle.sharing(None)).await?))
+}
+
+async fn sharing_by_samples(
+    State(handle): State<Handle>,
+    body: Result<axum::body::Bytes, BytesRejection>,
+) -> Answer<SharingReport> {
+    let samples: Samples = document("the samples", body)?;
+    Ok(Json(blocking(move || handle.sharing(Some(&samples))).await?))
 }
 
 async fn best_host(State(handle): State<Handle>, Asked(query): Asked<Vec<(String, String)>>) -> Answer<Vec<BestHost>> {

@@ -1,0 +1,58 @@
+//! What a host's kernel counts of merged pages (KSM): asked for with every reading, by one small call.
+//!
+//! libvirt has no names but `shm_…` for it. A host whose libvirt or kernel does not know it is asked once over a connection and
+//! then not again.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use ulm_libvirt::{Connection, Error, NodeMemoryParameters};
+use ulm_model::{Bytes, Merging};
+
+/// Whether a host is worth asking.
+#[derive(Debug, Default)]
+pub(super) struct MergingWatch {
+    knows_nothing: AtomicBool,
+}
+
+impl MergingWatch {
+    /// Asks again: it may be another daemon.
+    pub fn forget(&self) {
+        self.knows_nothing.store(false, Ordering::Relaxed);
+    }
+
+    /// What the host counts, with ordinary pages of that size; `None` when it does not tell.
+    ///
+    /// # Errors
+    /// Only when the connection fails.
+    pub async fn ask(&self, host: &Connection, page: Bytes) -> Result<Option<Merging>, Error> {
+        if self.knows_nothing.load(Ordering::Relaxed) {
+            return Ok(None);
+        }
+        match host.node_memory_parameters().await {
+            Ok(told) => {
+                let merging = merging(&told, page);
+                self.knows_nothing.store(merging.is_none(), Ordering::Relaxed);
+                Ok(merging)
+            }
+            Err(Error::Libvirt(said)) => {
+                tracing::debug!(error = %said.message, "the host does not tell what it merges");
+                self.knows_nothing.store(true, Ordering::Relaxed);
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// In bytes. Counters that a kernel does not have say nothing.
+fn merging(told: &NodeMemoryParameters, page: Bytes) -> Option<Merging> {
+    let bytes = |pages: u64| Bytes(pages.saturating_mul(page.0));
+    Some(Merging {
+        saved: bytes(told.pages_sharing?),
+        shared: bytes(told.pages_shared?),
+        unshared: bytes(told.pages_unshared?),
+        volatile: bytes(told.pages_volatile?),
+        full_scans: told.full_scans?,
+        across_cells: told.merge_across_nodes,
+    })
+}

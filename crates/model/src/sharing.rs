@@ -1,0 +1,217 @@
+//! Pages of memory that VMs have in common: who shares what, as a tree, and what it saves that they are on one host.
+//!
+//! A host that merges equal pages (KSM) keeps one copy of what several VMs hold. Which VMs have equal pages is said by
+//! *sharing groups*: only VMs of one group are credited with each other, since merged pages can tell one tenant about another.
+//! In a group sharing is a tree: operating system, version, libraries, application. A VM is a leaf: its *path* are the values of
+//! its tags, level by level. A node has a *weight*: the memory that all VMs below it have in common, beyond what they have in
+//! common already with the nodes above it. On one host `n` VMs below a node save `n − 1` times its weight.
+//!
+//! After Sindelar, Sitaraman, Shenoy: Sharing-aware algorithms for virtual machine colocation, SPAA 2011 (the tree model).
+//!
+//! ```
+//! # use ulm_model::*;
+//! # let mut snapshot = Snapshot::default();
+//! let group = SharingGroup {
+//!     name: "shop".into(),
+//!     vms: VmSelector { name: vec!["shop-*".into()], tag: vec![] },
+//!     levels: vec![SharingLevel { prefix: "os:".into(), weight: Bytes::mib(300) }],
+//!     nodes: vec![],
+//!     trust: Share::percent(50),
+//!     reserve: Share::percent(15),
+//! };
+//! let sharing = Sharing::of(&snapshot, &[group], |selector, vm| selector.tag.iter().any(|tag| vm.tags.contains(tag)));
+//! assert_eq!(sharing.saved(snapshot.vms_ix().map(|(ix, _)| ix), |class| class.weight), Bytes(0));
+//! ```
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Bytes, Host, Share, Snapshot, Vm, VmIx, VmSelector};
+
+/// VMs that may be credited with the pages that they have in common.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SharingGroup {
+    /// What people call it.
+    pub name: String,
+    /// Which VMs. A VM that several groups select belongs to the first one.
+    pub vms: VmSelector,
+    /// The levels of the tree, from the root down.
+    pub levels: Vec<SharingLevel>,
+    /// Nodes with a weight of their own.
+    pub nodes: Vec<SharingNode>,
+    /// The part of the weights that is counted on as long as no counters of hosts say more.
+    pub trust: Share,
+    /// The part of the credit that is never counted on: merged pages break when guests write to them, all at once if all are updated.
+    pub reserve: Share,
+}
+
+/// A level of the tree.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SharingLevel {
+    /// What the tags of this level begin with, e.g. `os:` or `os=`; what follows is the value. The first tag that begins so counts.
+    pub prefix: String,
+    /// The weight of each of its nodes.
+    pub weight: Bytes,
+}
+
+/// A node with a weight of its own, instead of that of its level.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SharingNode {
+    /// The values from the root down to it; their number says its level.
+    pub path: Vec<String>,
+    /// Its weight.
+    pub weight: Bytes,
+}
+
+/// How far the weights of a group are to be believed: parts of what is stated, at most the whole.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Trust {
+    /// The likeliest part.
+    pub likely: Share,
+    /// The lower confidence bound.
+    pub sure: Share,
+}
+
+/// Who has which pages in common.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sharing {
+    /// Nodes below which there are at least two VMs, by group and path; so a node stands after those above it.
+    pub classes: Vec<SharingClass>,
+    /// For each VM of the snapshot the classes that it is in, as indices into [`Sharing::classes`], ascending.
+    pub of_vm: Vec<Vec<u32>>,
+}
+
+/// Pages that all VMs below a node of a group's tree have in common.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SharingClass {
+    /// The group, as an index into the groups that were given.
+    pub group: usize,
+    /// The values from the root down to the node; never empty.
+    pub path: Vec<String>,
+    /// What they are likely to have in common.
+    pub weight: Bytes,
+    /// What may be counted on where memory must not run out: the lower confidence bound less the reserve.
+    pub credit: Bytes,
+    /// The VMs, ascending; at least two.
+    pub vms: Vec<VmIx>,
+}
+
+/// What a host's kernel counts of merged pages (KSM), as memory.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Merging {
+    /// Memory that is saved now: so much more would be held without merging.
+    pub saved: Bytes,
+    /// Memory of the merged copies themselves.
+    pub shared: Bytes,
+    /// Memory that was looked at and has no equal.
+    pub unshared: Bytes,
+    /// Memory that changes too fast to be merged.
+    pub volatile: Bytes,
+    /// So many times all memory was looked at since the host was started.
+    pub full_scans: u64,
+    /// Whether pages of different NUMA cells are merged, if the host says it.
+    pub across_cells: Option<bool>,
+}
+
+impl Merging {
+    /// So many full scans it takes until equal pages are merged: a page is merged only if it has not changed since the scan before.
+    pub const SCANS: u64 = 2;
+}
+
+impl Host {
+    /// Whether it was seen to merge pages. Elsewhere no VM may be credited with anything.
+    pub fn merges(&self) -> bool {
+        self.merging.is_some_and(|merging| merging.full_scans >= Merging::SCANS)
+    }
+}
+
+impl Vm {
+    /// Whether its pages can be merged with others' at all. Not in huge pages, not encrypted, and not before its definition was read.
+    pub fn mergeable(&self) -> bool {
+        !self.unmergeable && self.needs.as_ref().is_some_and(|needs| needs.pages.is_none())
+    }
+}
+
+impl SharingGroup {
+    /// The VM's path: the values of its tags until a level of which it has none.
+    pub fn path<'v>(&self, vm: &'v Vm) -> Vec<&'v str> {
+        let value = |level: &SharingLevel| {
+            vm.tags.iter().find_map(|tag| tag.strip_prefix(level.prefix.as_str())).filter(|value| !value.is_empty())
+        };
+        self.levels.iter().map_while(value).collect()
+    }
+}
+
+impl Sharing {
+    /// The classes of a snapshot, with weights as they are stated and credit by each group's [`SharingGroup::trust`].
+    ///
+    /// `selects` says whether a selector means a VM. A VM's path ends where the weights would pass its memory.
+    pub fn of(snapshot: &Snapshot, groups: &[SharingGroup], selects: impl Fn(&VmSelector, &Vm) -> bool) -> Sharing {
+        let own: Vec<BTreeMap<&[String], Bytes>> =
+            groups.iter().map(|group| group.nodes.iter().map(|node| (&node.path[..], node.weight)).collect()).collect();
+        let mut found: BTreeMap<(usize, Vec<String>), (Bytes, Vec<VmIx>)> = BTreeMap::new();
+        for (ix, vm) in snapshot.vms_ix().filter(|(_, vm)| vm.mergeable()) {
+            let Some(at) = groups.iter().position(|group| selects(&group.vms, vm)) else { continue };
+            let (group, mut path, mut sum) = (&groups[at], Vec::new(), Bytes(0));
+            for (level, value) in group.levels.iter().zip(group.path(vm)) {
+                path.push(value.to_owned());
+                let weight = own[at].get(&path[..]).copied().unwrap_or(level.weight);
+                sum += weight;
+                if sum > vm.memory {
+                    break;
+                }
+                found.entry((at, path.clone())).or_insert((weight, Vec::new())).1.push(ix);
+            }
+        }
+        let mut sharing = Sharing { classes: Vec::new(), of_vm: vec![Vec::new(); snapshot.vms.len()] };
+        for ((group, path), (weight, vms)) in found.into_iter().filter(|(_, (_, vms))| vms.len() > 1) {
+            let number = sharing.classes.len() as u32;
+            vms.iter().for_each(|vm| sharing.of_vm[vm.at()].push(number));
+            let credit = less(groups[group].trust * weight, groups[group].reserve);
+            sharing.classes.push(SharingClass { group, path, weight, credit, vms });
+        }
+        sharing
+    }
+
+    /// The same with weights and credit by what was learned of each group, in the order of the groups. To be used once, on what
+    /// [`Sharing::of`] gave.
+    pub fn trusted(mut self, groups: &[SharingGroup], trust: &[Trust]) -> Sharing {
+        for class in &mut self.classes {
+            let Trust { likely, sure } = trust[class.group];
+            class.credit = less(sure * class.weight, groups[class.group].reserve);
+            class.weight = likely * class.weight;
+        }
+        self
+    }
+
+    /// What these VMs save if they are together on one host that merges, by what `weight` says of each class.
+    pub fn saved(&self, vms: impl IntoIterator<Item = VmIx>, weight: impl Fn(&SharingClass) -> Bytes) -> Bytes {
+        let mut count: BTreeMap<u32, u64> = BTreeMap::new();
+        for class in vms.into_iter().flat_map(|vm| &self.of_vm[vm.at()]) {
+            *count.entry(*class).or_default() += 1;
+        }
+        let of = |(class, count): (u32, u64)| weight(&self.classes[class as usize]).0.saturating_mul(count - 1);
+        count.into_iter().map(of).map(Bytes).sum()
+    }
+
+    /// What these VMs take together on one host that merges: their memory less what they save.
+    pub fn footprint(
+        &self,
+        snapshot: &Snapshot,
+        vms: impl IntoIterator<Item = VmIx, IntoIter: Clone>,
+        weight: impl Fn(&SharingClass) -> Bytes,
+    ) -> Bytes {
+        let vms = vms.into_iter();
+        let whole: Bytes = vms.clone().map(|vm| snapshot.vm(vm).memory).sum();
+        whole.saturating_sub(self.saved(vms, weight))
+    }
+}
+
+/// What is left of it without that part.
+fn less(whole: Bytes, part: Share) -> Bytes {
+    Share::WHOLE.saturating_sub(part) * whole
+}
+
+#[cfg(test)]
+mod tests;

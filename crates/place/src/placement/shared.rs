@@ -1,0 +1,178 @@
+//! Pages that VMs share: for each class and host how many VMs there have them, and how many of these have not moved.
+//!
+//! What all of them save lowers the load; what those save that have not moved lowers what is taken. See [`Sharing`].
+//!
+//! Complexity: a weighed change costs one look-up for each class of the VM. Memory: classes of at least two VMs × hosts.
+
+use crate::cost::Sum;
+use crate::problem::{Pages, Problem, Sharing};
+
+/// Classes and counts.
+#[derive(Clone, Debug)]
+pub(super) struct Shared<'p> {
+    sharing: &'p Sharing,
+    hosts: usize,
+    /// For each VM where it is at the start.
+    home: Vec<u32>,
+    /// Classes that at least two VMs have.
+    classes: Vec<Pages>,
+    /// For each VM where its classes begin in `of`; one more at the end.
+    begin: Vec<u32>,
+    /// The classes of all VMs, those of each ascending.
+    of: Vec<u32>,
+    /// Class × hosts + host.
+    counts: Vec<Count>,
+}
+
+/// VMs of a class on a host.
+#[derive(Clone, Copy, Debug, Default)]
+struct Count {
+    all: u32,
+    /// Those that have not moved.
+    stay: u32,
+}
+
+/// By how much the credit of a host changes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Credit {
+    /// That of all VMs.
+    pub all: Sum,
+    /// That of VMs that have not moved.
+    pub stay: Sum,
+}
+
+impl<'p> Shared<'p> {
+    /// Without any VM. `None`: nothing is shared.
+    pub fn new(problem: &'p Problem) -> Option<Self> {
+        let sharing = problem.sharing.as_ref()?;
+        let mut vms = vec![0u32; sharing.classes.len()];
+        sharing.of.iter().flatten().for_each(|class| vms[*class as usize] += 1);
+        let several: Vec<u32> = (0..vms.len() as u32).filter(|class| vms[*class as usize] > 1).collect();
+        let number = |class: &u32| several.binary_search(class).ok().map(|number| number as u32);
+        let (mut begin, mut of) = (vec![0], Vec::new());
+        for classes in &sharing.of {
+            of.extend(classes.iter().filter_map(number));
+            begin.push(of.len() as u32);
+        }
+        let hosts = problem.hosts.len();
+        Some(Shared {
+            sharing,
+            hosts,
+            home: problem.vms.iter().map(|vm| vm.at).collect(),
+            classes: several.iter().map(|class| sharing.classes[*class as usize]).collect(),
+            begin,
+            of,
+            counts: vec![Count::default(); several.len() * hosts],
+        })
+    }
+
+    /// Whether it is about the resource.
+    pub fn is_about(&self, resource: usize) -> bool {
+        self.sharing.resources.contains(&resource)
+    }
+
+    /// Counts a VM that has come to the host. What the credit is more.
+    pub fn arrive(&mut self, vm: u32, host: u32) -> Credit {
+        let credit = self.credit(host, Some(vm), None);
+        let stays = u32::from(self.home[vm as usize] == host);
+        for k in self.range(vm) {
+            let place = self.place(self.of[k], host);
+            self.counts[place].all += 1;
+            self.counts[place].stay += stays;
+        }
+        credit
+    }
+
+    /// Counts a VM that has left the host. What the credit is more: nothing or less.
+    pub fn leave(&mut self, vm: u32, host: u32) -> Credit {
+        let credit = self.credit(host, None, Some(vm));
+        let stays = u32::from(self.home[vm as usize] == host);
+        for k in self.range(vm) {
+            let place = self.place(self.of[k], host);
+            self.counts[place].all -= 1;
+            self.counts[place].stay -= stays;
+        }
+        credit
+    }
+
+    /// By how much the credit of the host would change.
+    pub fn credit(&self, host: u32, comes: Option<u32>, goes: Option<u32>) -> Credit {
+        if !self.sharing.merges[host as usize] {
+            return Credit::default();
+        }
+        let is_home = |vm: u32| self.home[vm as usize] == host;
+        let (gone, mut credit) = (self.classes(goes), Credit::default());
+        for class in gone {
+            let (count, weight) = (self.count(*class, host), self.weight(*class));
+            credit.all -= if count.all > 1 { weight } else { 0 };
+            credit.stay -= if count.stay > 1 && goes.is_some_and(is_home) { weight } else { 0 };
+        }
+        for class in self.classes(comes) {
+            let (count, weight) = (self.count(*class, host), self.weight(*class));
+            let less = u32::from(gone.binary_search(class).is_ok());
+            let less_home = if goes.is_some_and(is_home) { less } else { 0 };
+            credit.all += if count.all > less { weight } else { 0 };
+            credit.stay += if count.stay > less_home && comes.is_some_and(is_home) { weight } else { 0 };
+        }
+        credit
+    }
+
+    /// By how much what the copies on the host cost would change.
+    #[inline(never)]
+    pub fn points(&self, host: u32, comes: Option<u32>, goes: Option<u32>) -> Sum {
+        let (gone, merges) = (self.classes(goes), self.sharing.merges[host as usize]);
+        let points = |class: &u32| self.price(*class);
+        let less = |class: &&u32| !merges || self.count(**class, host).all == 1;
+        let more = |class: &&u32| {
+            let left = u32::from(gone.binary_search(class).is_ok());
+            !merges || self.count(**class, host).all == left
+        };
+        let comes: Sum = self.classes(comes).iter().filter(more).map(points).sum();
+        comes - gone.iter().filter(less).map(points).sum::<Sum>()
+    }
+
+    /// The classes of a VM that others have too, ascending.
+    pub fn classes(&self, vm: Option<u32>) -> &[u32] {
+        vm.map_or(&[], |vm| &self.of[self.range(vm)])
+    }
+
+    /// How many VMs of the class are on the host.
+    pub fn on(&self, class: u32, host: u32) -> u32 {
+        self.count(class, host).all
+    }
+
+    /// What a copy of the pages of a class costs.
+    pub fn price(&self, class: u32) -> Sum {
+        Sum::from(self.classes[class as usize].points)
+    }
+
+    /// By how much what copies cost would change if all these VMs of one host went to another one.
+    pub fn group_points(&self, vms: &[u32], from: u32, to: u32) -> Sum {
+        let mut classes: Vec<u32> = vms.iter().flat_map(|vm| self.classes(Some(*vm))).copied().collect();
+        classes.sort_unstable();
+        let copies = |host: u32, count: u32| Sum::from(self.sharing.copies(host, count));
+        let of = |same: &[u32]| {
+            let (class, moved) = (same[0], same.len() as u32);
+            let (here, there) = (self.on(class, from), self.on(class, to));
+            let less = copies(from, here) - copies(from, here - moved);
+            (copies(to, there + moved) - copies(to, there) - less) * self.price(class)
+        };
+        classes.chunk_by(|a, b| a == b).map(of).sum()
+    }
+
+    fn range(&self, vm: u32) -> std::ops::Range<usize> {
+        self.begin[vm as usize] as usize..self.begin[vm as usize + 1] as usize
+    }
+
+    fn count(&self, class: u32, host: u32) -> Count {
+        self.counts[self.place(class, host)]
+    }
+
+    fn weight(&self, class: u32) -> Sum {
+        Sum::from(self.classes[class as usize].weight)
+    }
+
+    fn place(&self, class: u32, host: u32) -> usize {
+        class as usize * self.hosts + host as usize
+    }
+}
