@@ -27,7 +27,7 @@ pub struct Input {
 }
 
 impl Document for Input {
-    const SCHEMA: &'static str = "ulm.input/1";
+    const SCHEMA: &'static str = "ulm.input/2";
 }
 
 /// What happened before, so far as it bears on what may be done next. Rebuilt from the ledger after a restart with [`Past::note`].

@@ -9,7 +9,7 @@
 //! it stands still. The gain of spreading is the fall of the *pressure*: the CPUs of a host times the square of the part by which it is
 //! above the floor, which is about the time that its VMs wait for each other. Rates of several goals add up.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use ulm_forecast::{Demand, DirtyCurve, Precopy, PrecopyInput, precopy, together};
@@ -87,17 +87,17 @@ pub(crate) struct Bargain<'q, 'i> {
 impl Bargain<'_, '_> {
     /// When the moves pay back, and for how long.
     pub fn terms(&self, goals: &[&Goal]) -> Terms {
-        Terms { payback: self.payback(goals), lasts: self.lasts(goals) }
+        let spreadings = self.spreadings(goals);
+        Terms { payback: self.payback(goals, &spreadings), lasts: self.lasts(&spreadings) }
     }
 
     /// After how long the moves have brought more than they have cost; `None`: no goal has a rate of gain.
-    fn payback(&self, goals: &[&Goal]) -> Option<Duration> {
-        let speeds = goals.iter().filter_map(|goal| match &goal.kind {
-            GoalKind::Even(spread) | GoalKind::Headroom(spread) => Some(self.relaxing(goal, spread)),
+    fn payback(&self, goals: &[&Goal], spreadings: &[Spreading<'_>]) -> Option<Duration> {
+        let savings = goals.iter().filter_map(|goal| match &goal.kind {
             GoalKind::Defragment(defragment) => Some(self.saving(goal, defragment)),
             _ => None,
         });
-        let speeds: Vec<u128> = speeds.collect();
+        let speeds: Vec<u128> = spreadings.iter().map(|it| self.relaxing(it)).chain(savings).collect();
         if speeds.is_empty() {
             return None;
         }
@@ -107,29 +107,36 @@ impl Bargain<'_, '_> {
     }
 
     /// How many times over the cost comes back in a millisecond by less pressure, in parts of [`UNIT`].
-    fn relaxing(&self, goal: &Goal, spread: &Spread) -> u128 {
-        let fall = weighed(spread, |resource| self.fall_now(goal, spread, resource));
-        speed(u128::try_from(fall).unwrap_or(0), self.cpu_ms().saturating_mul(100_000_000))
+    fn relaxing(&self, spreading: &Spreading<'_>) -> u128 {
+        speed(u128::try_from(spreading.fall()).unwrap_or(0), self.cpu_ms().saturating_mul(100_000_000))
     }
 
-    fn fall_now(&self, goal: &Goal, spread: &Spread, resource: usize) -> i128 {
-        let [was, is] = [self.before, self.after].map(|at| loads(self.question, at, resource));
-        self.fall(goal, spread, resource, &was, &is)
-    }
-
-    /// By how much the pressure falls on the hosts whose VMs change, if this is what hosts have to bear before and after; in thousandths of
-    /// a CPU times the square of ten-thousandths.
-    fn fall(&self, goal: &Goal, spread: &Spread, resource: usize, was: &[i64], is: &[i64]) -> i128 {
-        let wholes = terms::wholes(self.question, &self.round.input.snapshot, goal, resource);
-        let concerned = touched(self.before, self.after).into_iter().filter(|host| wholes[host.at()] > 0);
-        let of = |host: HostIx| {
-            let above = |load: &[i64]| {
-                let share = share(load[host.at()], wholes[host.at()]);
-                i128::from(share.saturating_sub(spread.floor).0).pow(2)
-            };
-            i128::from(self.round.input.snapshot.host(host).cpu.0) * (above(was) - above(is))
+    /// What the goals spread, each with what is the same at all times.
+    fn spreadings<'g>(&self, goals: &[&'g Goal]) -> Vec<Spreading<'g>> {
+        let spread = |goal: &&'g Goal| match &goal.kind {
+            GoalKind::Even(spread) | GoalKind::Headroom(spread) => Some(self.spreading(goal, spread)),
+            _ => None,
         };
-        concerned.map(of).sum()
+        goals.iter().filter_map(spread).collect()
+    }
+
+    fn spreading<'g>(&self, goal: &Goal, spread: &'g Spread) -> Spreading<'g> {
+        let snapshot = &self.round.input.snapshot;
+        let touched = touched(self.before, self.after).into_iter();
+        let mut spreading =
+            Spreading { spread, hosts: touched.map(|ix| (ix, snapshot.host(ix).cpu)).collect(), resources: Vec::new() };
+        for (resource, weight) in terms::spread_of(spread).into_iter().filter(|(_, weight)| *weight > 0) {
+            let mut of = SpreadResource {
+                resource,
+                weight: i128::from(weight),
+                wholes: terms::wholes(self.question, snapshot, goal, resource),
+                fall: 0,
+            };
+            let [was, is] = [self.before, self.after].map(|at| loads(self.question, at, resource));
+            of.fall = spreading.fall_of(&of, &was, &is);
+            spreading.resources.push(of);
+        }
+        spreading
     }
 
     /// What the moves take, in thousandths of a CPU times milliseconds.
@@ -163,44 +170,23 @@ impl Bargain<'_, '_> {
 
     /// How long the gain lasts by the forecasts: until a target would be above its ceiling, or, for what is spread, until the pressure
     /// falls by less than half of what it falls now. As the policy says where nothing is forecast.
-    fn lasts(&self, goals: &[&Goal]) -> Duration {
+    fn lasts(&self, spreadings: &[Spreading<'_>]) -> Duration {
         let foreseen =
             self.moves.iter().all(|one| self.round.input.outlook(self.question.vms[one.vm as usize]).is_some());
         if !foreseen {
             return self.round.policy.worth.lasts;
         }
-        let spreads: Vec<(&Goal, &Spread)> = goals
-            .iter()
-            .filter_map(|goal| match &goal.kind {
-                GoalKind::Even(spread) | GoalKind::Headroom(spread) => Some((*goal, spread)),
-                _ => None,
-            })
-            .collect();
         let hosts = touched(self.before, self.after);
         let all = 0..self.question.vms.len() as u32;
         let near = |vm: &u32| [self.before, self.after].iter().any(|at| hosts.contains(&HostIx(at[*vm as usize])));
         let near: Vec<u32> = all.filter(near).collect();
-        let falls: Vec<BTreeMap<usize, i128>> = spreads
-            .iter()
-            .map(|(goal, spread)| {
-                let looked_at = terms::spread_of(spread).into_iter().filter(|(_, weight)| *weight > 0);
-                looked_at.map(|(resource, _)| (resource, self.fall_now(goal, spread, resource))).collect()
-            })
-            .collect();
-        let fall_then = |hour: usize| -> i128 {
+        let now: i128 = spreadings.iter().map(Spreading::fall).sum();
+        let lasting = |hour: usize| {
             let [was, is] = [self.before, self.after].map(|at| self.loads_then(&near, at, hour));
-            let of = |((goal, spread), now): (&(&Goal, &Spread), &BTreeMap<usize, i128>)| {
-                weighed(spread, |resource| match resource {
-                    CPU => self.fall(goal, spread, CPU, &was, &is),
-                    _ => now[&resource],
-                })
-            };
-            spreads.iter().zip(&falls).map(of).sum()
+            2 * spreadings.iter().map(|it| it.fall_if(&was, &is)).sum::<i128>() >= now
         };
-        let now: i128 = spreads.iter().zip(&falls).map(|((_, spread), now)| weighed(spread, |it| now[&it])).sum();
-        let lasting = |hour: usize| spreads.is_empty() || 2 * fall_then(hour) >= now;
-        let hours = (0..HOURS).find(|hour| !self.targets_bear(&near, *hour) || !lasting(*hour)).unwrap_or(HOURS);
-        Duration::from_secs(3600 * hours as u64)
+        let ends = |hour: &usize| !self.targets_bear(&near, *hour) || !(spreadings.is_empty() || lasting(*hour));
+        Duration::from_secs(3600 * (0..HOURS).find(ends).unwrap_or(HOURS) as u64)
     }
 
     /// What is expected of the VM in an hour; what it uses now where nothing is.
@@ -235,11 +221,50 @@ impl Bargain<'_, '_> {
     }
 }
 
-/// The mean of what is spread, by its weights.
-fn weighed(spread: &Spread, of: impl Fn(usize) -> i128) -> i128 {
-    let looked_at = || terms::spread_of(spread).into_iter().filter(|(_, weight)| *weight > 0);
-    let sum: i128 = looked_at().map(|(resource, weight)| of(resource) * i128::from(weight)).sum();
-    sum / looked_at().map(|(_, weight)| i128::from(weight)).sum::<i128>().max(1)
+/// What a goal spreads, and by how much the moves lower the pressure.
+struct Spreading<'g> {
+    spread: &'g Spread,
+    /// The hosts whose VMs change, with their CPUs.
+    hosts: Vec<(HostIx, MilliCpu)>,
+    resources: Vec<SpreadResource>,
+}
+
+struct SpreadResource {
+    resource: usize,
+    weight: i128,
+    /// What is the whole on each host; 0: the goal does not look at it.
+    wholes: Vec<i64>,
+    /// By how much the pressure falls now.
+    fall: i128,
+}
+
+impl Spreading<'_> {
+    /// By how much the pressure falls now, in thousandths of a CPU times the square of ten-thousandths.
+    fn fall(&self) -> i128 {
+        self.weighed(|it| it.fall)
+    }
+
+    /// The same if this is the CPU that hosts have to bear before and after.
+    fn fall_if(&self, was: &[i64], is: &[i64]) -> i128 {
+        self.weighed(|it| if it.resource == CPU { self.fall_of(it, was, is) } else { it.fall })
+    }
+
+    fn fall_of(&self, it: &SpreadResource, was: &[i64], is: &[i64]) -> i128 {
+        let of = |(host, cpu): &(HostIx, MilliCpu)| {
+            let above = |load: &[i64]| {
+                let share = share(load[host.at()], it.wholes[host.at()]);
+                i128::from(share.saturating_sub(self.spread.floor).0).pow(2)
+            };
+            i128::from(cpu.0) * (above(was) - above(is))
+        };
+        self.hosts.iter().filter(|(host, _)| it.wholes[host.at()] > 0).map(of).sum()
+    }
+
+    /// The mean of what is spread, by its weights.
+    fn weighed(&self, of: impl Fn(&SpreadResource) -> i128) -> i128 {
+        let sum: i128 = self.resources.iter().map(|it| of(it) * it.weight).sum();
+        sum / self.resources.iter().map(|it| it.weight).sum::<i128>().max(1)
+    }
 }
 
 /// When some moves pay back, and for how long.

@@ -286,3 +286,25 @@ fn an_expression_of_the_administrators_decides_where_vms_are_best() {
     let gain = &decision.report.goals[0].gains[0];
     assert_eq!((gain.before.as_str(), gain.after.as_str()), ("10", "0"));
 }
+
+#[test]
+fn a_burst_moves_nothing_and_what_is_usual_does() {
+    // What four VMs of 1.5 CPUs each are expected to use hour by hour.
+    let decided = |cpu: fn(usize) -> u64| {
+        let mut cluster = Cluster::of(&["a", "b"]);
+        for i in 0..4 {
+            cluster.vm("a", &format!("vm{i}"), 1500, 8);
+        }
+        goal(&mut cluster, GoalKind::Even(Spread { memory: 0, floor: Share::percent(30), ..Spread::default() }));
+        let hours = (0..Outlook::HOURS).map(|hour| Demand::steady(MilliCpu(cpu(hour)))).collect();
+        decide(&cluster.input().with_outlooks(vec![Some(Outlook { hours }); 4]), &cluster.policy)
+    };
+    let lasts = |decision: &ulm_decide::Decision| decision.plan.steps[0].expected.as_ref().unwrap().lasts.unwrap();
+    let usual = decided(|_| 1500);
+    assert_eq!((usual.plan.steps.len(), lasts(&usual)), (2, Duration::from_secs(24 * 3600)), "{usual}");
+    let burst = decided(|_| 250);
+    assert_eq!(burst.report.goals[0].ends, Some(Reason::NothingBetter {}), "{burst}");
+    // The pressure above the floor falls by less than half of what it falls now when the VMs use 0.9 CPUs.
+    let evening = decided(|hour| if hour < 3 { 1500 } else { 900 });
+    assert_eq!(lasts(&evening), Duration::from_secs(3 * 3600), "{evening}");
+}

@@ -42,7 +42,9 @@ pub use route_file::RouteFile;
 pub use rulebook::{Capacity, HostSelector, Level, Limits, PastMove, Per, Rule, RuleKind, Rulebook, VmSelector, label};
 pub use sharing::{Merging, Sharing, SharingClass, SharingGroup, SharingLevel, SharingNode, Trust};
 pub use snapshot::{Doubt, InFlight, Scope, Snapshot};
-pub use task::{Copying, Domains, Holds, Power, Task, TaskHost, TaskLink, TaskResource, TaskRule, TaskRuleKind, TaskVm};
+pub use task::{
+    Copying, Domains, Holds, Power, Task, TaskHost, TaskLink, TaskResource, TaskRule, TaskRuleKind, TaskVm,
+};
 pub use time::Time;
 pub use units::{Bytes, BytesPerSecond, MilliCpu, Share};
 pub use vm::{Fixture, Needs, Vm, VmState};

@@ -27,7 +27,7 @@
 //! [`RelationKind::Near`], and which VM may be on which host, beyond what separates hosts altogether.
 //!
 //! Complexity: for each of a dozen measures a sort of the sizes; then functions × pieces × log VMs, so 20,000 VMs of as
-//! many sizes cost some ten milliseconds. [`prices`] has its own budget, which lets it take some tenths of a second.
+//! many sizes cost some ten milliseconds. [`prices`] has its own budget, which lets it take up to one and a half seconds.
 //!
 //! [`RelationKind::AtMost`]: crate::RelationKind::AtMost
 //! [`RelationKind::Near`]: crate::RelationKind::Near

@@ -5,7 +5,8 @@
 //! (B) the same question, work and seed give the same answer, unless it was told to stop;
 //! (C) anytime: whoever tells it to stop gets the best so far.
 //!
-//! Method: a quick descent first. Then changes are drawn at random: one VM goes to another host, or two VMs change places.
+//! Method: a quick descent first. Then changes are drawn at random: one VM goes to another host, or two VMs change places, or, where a
+//! host has no room for one, others go back for it until it has: what is large finds no place else.
 //! What lowers the cost is made; what raises it is made with probability `2 ^ -(more / temperature)`. The temperature falls from what makes
 //! a good part of the changes likely to what makes none likely, by the same factor for each part of the work (Kirkpatrick, Gelatt,
 //! Vecchi 1983). Where it begins and ends is learnt from changes of the descent's placement. At last a descent from the best.
@@ -59,7 +60,11 @@ const BLOCK: u64 = 4096;
 /// It is a half-value: so much worse is taken half as often.
 const WARM: i64 = 3;
 const COLD: i64 = 400;
-/// So often it falls.
+/// One change in so many that may not be is tried as a bundle.
+const BUNDLES: i64 = 4;
+/// So many VMs are tried as those that go back.
+const TRIED: usize = 16;
+/// So often the temperature falls.
 const LEVELS: u64 = 1 << 14;
 
 /// Looks for a cheaper placement. Each `seed` begins another series of random numbers, and so gives another answer; `stop` is asked every
@@ -148,9 +153,10 @@ impl<'p> Walk<'p> {
             for _ in 0..BLOCK.min(self.budget - self.evaluations) {
                 self.evaluations += 1;
                 let change = self.draw(vms, hosts);
-                let Some(delta) = self.weigh(change) else { continue };
-                if delta <= 0 || delta <= (temperature * i128::from(self.dice.exponential())) >> 16 {
-                    self.make(change, delta);
+                match (self.weigh(change), change) {
+                    (Some(delta), _) if self.takes(delta, temperature) => self.make(change, delta),
+                    (None, Change::Shift(vm, to)) if self.dice.rarely(BUNDLES) => self.bundle(vm, to, temperature),
+                    _ => {}
                 }
             }
         }
@@ -181,6 +187,42 @@ impl<'p> Walk<'p> {
         (leaves == 0 || u64::from(self.state.away()) + leaves <= self.moves).then_some(delta)
     }
 
+    /// Whether a change is made that costs so much more.
+    fn takes(&mut self, delta: i128, temperature: i128) -> bool {
+        delta <= 0 || delta <= (temperature * i128::from(self.dice.exponential())) >> 16
+    }
+
+    /// The VM goes to the host, and others of that host go back to where it came from until there is room.
+    fn bundle(&mut self, vm: u32, to: u32, temperature: i128) {
+        let from = self.state.at(vm);
+        if from == to || !self.state.may_be_on(vm, to) {
+            return;
+        }
+        let on = self.state.on(to);
+        let first = if on.is_empty() { 0 } else { self.dice.place(on.len()) };
+        let goes = |other: &u32| !self.state.problem().vms[*other as usize].stays;
+        let others = on[first..].iter().chain(&on[..first]).copied().filter(goes).take(TRIED);
+        let others: Vec<u32> = others.collect();
+        let (mark, before) = (self.state.mark(), self.state.total());
+        self.state.shift(vm, to);
+        for other in others {
+            if self.state.cramped(to).is_none() {
+                break;
+            }
+            self.evaluations += 1;
+            if self.state.shift_delta(other, from).is_some() {
+                self.state.shift(other, from);
+            }
+        }
+        let sound = self.state.is_sound_at(vm) && u64::from(self.state.away()) <= self.moves;
+        if !sound || !self.takes(self.state.total() - before, temperature) {
+            self.state.undo(mark);
+            return;
+        }
+        self.since.extend(self.state.done_since(mark));
+        self.remember();
+    }
+
     fn make(&mut self, change: Change, delta: i128) {
         match change {
             Change::Shift(vm, to) => {
@@ -192,6 +234,11 @@ impl<'p> Walk<'p> {
                 self.since.extend([one, other]);
             }
         }
+        self.remember();
+    }
+
+    /// Keeps what is the best so far.
+    fn remember(&mut self) {
         if self.state.total() < self.least {
             self.least = self.state.total();
             if self.since.len() > self.best.len() {
