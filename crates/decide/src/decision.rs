@@ -98,6 +98,7 @@ fn wanted(round: &mut Round<'_>, goals: &Goals<'_>, report: &mut Report) -> Vec<
         // Something is better elsewhere, and worth the moves.
         let findings = seek::improve(round, &goals.others, goals.rules);
         report.goals.extend(findings.goals);
+        report.bounds = findings.bounds;
         report.held_at(Gate::Worth, findings.held.into_iter().collect());
         wanted = findings.wanted;
         if let Some(first) = wanted.first() {

@@ -46,7 +46,9 @@ pub use capacity::{BestHost, Capacity, LargestVm, Rooms, Wish, best_host, capaci
 pub use decision::decide;
 pub use explain::{Standing, Stillness, standing, still, stillness, why_not, why_not_anywhere};
 pub use input::{Input, Past, VmPast};
-pub use report::{Answer, Decision, Gate, GateReport, GoalReport, HostReport, Relief, Report, SetAside, VmReport};
+pub use report::{
+    Answer, Bound, Decision, Gate, GateReport, GoalReport, HostReport, Relief, Report, SetAside, VmReport,
+};
 pub use sharing::{SharingOfGroup, SharingOfHost, SharingPlan, SharingReport, sharing};
 pub use wanted::Wanted;
 pub use way::{Way, way};

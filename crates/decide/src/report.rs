@@ -46,6 +46,9 @@ pub struct Report {
     /// Goals of which there is something to say, in the policy's order.
     #[serde(default)]
     pub goals: Vec<GoalReport>,
+    /// How far the best placement for the goals is from what is possible at all. A plan makes the first moves to it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub bounds: Vec<Bound>,
     /// What VMs ask for by their tags and cannot be obeyed; the rest is.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub aside: Vec<SetAside>,
@@ -65,8 +68,8 @@ pub struct SetAside {
 impl Report {
     /// A report in which there is nothing yet.
     pub(crate) fn new(acting: Acting, summary: Reason) -> Self {
-        let (gates, hosts, goals, aside) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-        Report { acting, summary, gates, hosts, goals, aside }
+        let (gates, hosts, goals, bounds, aside) = (Vec::new(), Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        Report { acting, summary, gates, hosts, goals, bounds, aside }
     }
 }
 
@@ -81,6 +84,20 @@ pub struct GoalReport {
     pub ends: Option<Reason>,
     /// What of it was set aside, e.g. expressions without a result.
     pub aside: Vec<Reason>,
+}
+
+/// How far a figure is from the least that any placement could have.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Bound {
+    /// Which figure.
+    pub what: String,
+    /// What it is in the best placement that was found.
+    pub reached: String,
+    /// What is proved of all placements.
+    pub possible: String,
+    /// What the proof stands on, if that can be said in a few words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub because: Option<String>,
 }
 
 /// A gate that a round goes through.
@@ -193,6 +210,9 @@ impl fmt::Display for Report {
         for goal in &self.goals {
             goal.fmt(f)?;
         }
+        for bound in &self.bounds {
+            writeln!(f, "{bound}")?;
+        }
         for aside in &self.aside {
             writeln!(f, "{}: {}", aside.name, aside.reason)?;
         }
@@ -213,6 +233,13 @@ impl fmt::Display for GoalReport {
             writeln!(f, "  {reason}")?;
         }
         Ok(())
+    }
+}
+
+impl fmt::Display for Bound {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} at best: {}; {}", self.what, self.reached, self.possible)?;
+        self.because.as_ref().map_or(Ok(()), |because| write!(f, " ({because})"))
     }
 }
 

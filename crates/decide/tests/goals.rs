@@ -93,6 +93,28 @@ fn few_hosts_carry_the_vms_and_the_power_that_is_saved_is_told() {
     let gains = &decision.report.goals[0].gains;
     assert_eq!((gains[0].before.as_str(), gains[0].after.as_str()), ("3", "1"));
     assert_eq!((gains[1].before.as_str(), gains[1].after.as_str()), ("600 W", "200 W"));
+    let [hosts, cost] = &decision.report.bounds[..] else { panic!("two bounds: {decision}") };
+    assert_eq!((hosts.reached.as_str(), hosts.possible.as_str()), ("1", "no fewer than 1"));
+    let percent = |text: &str| text.split(' ').find_map(|word| word.parse::<f64>().ok()).unwrap();
+    let (reached, possible) = (percent(&cost.reached), percent(&cost.possible));
+    assert!(possible > 0.0 && possible <= reached && reached < 100.0, "{cost}");
+}
+
+#[test]
+fn a_hole_for_the_largest_vm_is_left_where_vms_are_drawn_together() {
+    let decided = |largest: u64| {
+        let mut cluster = Cluster::of(&["a", "b", "c"]);
+        cluster.vm("a", "a0", 100, largest);
+        cluster.vm("b", "b0", 100, 8);
+        cluster.vm("c", "c0", 100, 8);
+        goal(&mut cluster, GoalKind::Defragment(Defragment::default()));
+        cluster.decide()
+    };
+    let small = decided(16);
+    assert_eq!(moves(&small).len(), 2, "two VMs of 8 beside one of 16 leave room for another one: {small}");
+    // All three fit on one host, but then no room for another one as large as the largest is left.
+    let large = decided(45);
+    assert_eq!(moves(&large).len(), 1, "{large}");
 }
 
 #[test]

@@ -247,6 +247,13 @@ reasons! {
         /// How long it may take at most: a part of the time that the gain is forecast to last.
         within: Duration,
     } Soft "worth.payback" => ("it would pay back after {}, and would have to within {}", spoken(*payback), spoken(*within));
+    /// VMs would be drawn together until the largest of them fits nowhere beside.
+    NoHole {
+        /// Virtual CPUs of the largest VM.
+        vcpus: u32,
+        /// Its memory.
+        memory: Bytes,
+    } Soft "goal.hole" => ("the hosts that go on carrying VMs would have no room left for a VM of {vcpus} vCPUs and {memory}, the size of the largest");
     /// The goal is off at present.
     GoalOff {
         /// The goal, as the policy names it.

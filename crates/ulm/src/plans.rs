@@ -65,6 +65,8 @@ fn spoken(decided: &Decided, live: bool) -> String {
         section(&mut lines, "What each move brings and takes", plan.steps.iter().flat_map(brings).collect());
     }
     section(&mut lines, "What the plan brings", decision.report.goals.iter().flat_map(goal).collect());
+    let bounds = decision.report.bounds.iter().map(ToString::to_string).collect();
+    section(&mut lines, "What is possible at all, with as many moves as it takes", bounds);
     lines.push(String::new());
     lines.push(styled(BOLD, "Why, and why not the rest"));
     let off = Reason::ActingOff {}.to_string();
@@ -95,10 +97,11 @@ fn goal(report: &GoalReport) -> Vec<String> {
     report.gains.iter().map(|gain| format!("goal `{}`: {}", report.goal, gains::gain(gain))).collect()
 }
 
-/// The report without what the plan brings, which is told by itself.
+/// The report without what the plan brings and what is possible, which is told by itself.
 fn rest(report: &Report) -> Report {
     let mut rest = report.clone();
     rest.goals.iter_mut().for_each(|goal| goal.gains.clear());
+    rest.bounds.clear();
     rest.goals.retain(|goal| goal.ends.is_some() || !goal.aside.is_empty());
     rest
 }

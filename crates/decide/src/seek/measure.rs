@@ -38,7 +38,7 @@ pub(crate) fn gains(q: &Question, round: &Round<'_>, goal: &Goal, before: &[u32]
             vec![both("VMs on hosts to be emptied".into(), &|at| left(at).to_string())]
         }
         GoalKind::MakeRoom(shape) => {
-            let rooms = |at: &[u32]| rooms(q, round, goal, shape, at).to_string();
+            let rooms = |at: &[u32]| rooms(q, round, goal, shape, at, &|_| true).to_string();
             vec![both(format!("places for a VM of {} vCPUs and {}", shape.vcpus, shape.memory), &rooms)]
         }
         GoalKind::Colocate { label: key, level } => {
@@ -135,7 +135,15 @@ fn in_goal(round: &Round<'_>, goal: &Goal, host: HostIx) -> bool {
     terms::concerns(goal, round.input.snapshot.host(host))
 }
 
-fn rooms(q: &Question, round: &Round<'_>, goal: &Goal, shape: &ulm_policy::Shape, at: &[u32]) -> i64 {
+/// How many VMs of the shape would have room on those of the goal's open hosts that count, at most so many as the shape says.
+pub(super) fn rooms(
+    q: &Question,
+    round: &Round<'_>,
+    goal: &Goal,
+    shape: &ulm_policy::Shape,
+    at: &[u32],
+    counts: &dyn Fn(HostIx) -> bool,
+) -> i64 {
     let memory = super::question::whole_number(shape.memory.0);
     let asks = [(PROMISED, memory), (VCPUS, i64::from(shape.vcpus)), (HELD, memory)];
     let free = asks.map(|(resource, ask)| (resource, ask, loads(q, at, resource)));
@@ -146,7 +154,8 @@ fn rooms(q: &Question, round: &Round<'_>, goal: &Goal, shape: &ulm_policy::Shape
         };
         free.iter().map(fits).min().unwrap_or(0)
     };
-    let open = (0..q.problem.hosts.len()).filter(|host| q.problem.hosts[*host].takes);
+    let counts = |host: &usize| q.problem.hosts[*host].takes && counts(HostIx(*host as u32));
+    let open = (0..q.problem.hosts.len()).filter(counts);
     let most = i64::from(shape.count.unwrap_or(u32::MAX));
     open.filter(|host| in_goal(round, goal, HostIx(*host as u32))).map(on).sum::<i64>().min(most)
 }

@@ -5,7 +5,7 @@
 //! (A) nothing is wanted that the rules forbid, nor of VMs that rest or whose figures cannot be believed;
 //! (B) what is wanted comes in packages that bring what they promise only as a whole; the first few are sound by themselves;
 //! (C) a package is wanted only if it is worth it ([`crate::worth`]); mending a broken rule and what somebody asked for outright (emptying,
-//!     making room) always is;
+//!     making room) always is; whoever draws VMs together leaves a hole for the largest of them ([`hole`]);
 //! (D) a calm cluster stays as it is.
 //!
 //! Method: one question for all goals that are on, in three parts: who may go where ([`question`]), what companions ask of each other
@@ -14,7 +14,9 @@
 
 pub(crate) mod answer;
 pub(crate) mod ask;
+mod bounds;
 pub(crate) mod exchange;
+mod hole;
 pub(crate) mod measure;
 pub(crate) mod question;
 pub(crate) mod relations;
@@ -26,7 +28,7 @@ use ulm_place::{Package, PlaceMove, search};
 use ulm_policy::{Goal, GoalKind};
 
 use crate::concerns;
-use crate::report::GoalReport;
+use crate::report::{Bound, GoalReport};
 use crate::round::Round;
 use crate::wanted::Wanted;
 use crate::worth::{Bargain, Terms};
@@ -44,6 +46,8 @@ pub(crate) struct Findings {
     pub wanted: Vec<Wanted>,
     /// For each goal that was looked at what there is to say.
     pub goals: Vec<GoalReport>,
+    /// How far the best placement that was found is from what is possible at all.
+    pub bounds: Vec<Bound>,
     /// Why nothing is wanted, if so.
     pub held: Option<Reason>,
 }
@@ -79,7 +83,7 @@ pub(crate) fn mend(round: &mut Round<'_>, goal: &Goal) -> Vec<Wanted> {
 pub(crate) fn improve(round: &mut Round<'_>, goals: &[&Goal], rules: Option<&Goal>) -> Findings {
     let (question, aside) = of_goals(round, goals, rules);
     let found = search(&question.problem, &effort(round));
-    let mut findings = Findings::default();
+    let mut findings = Findings { bounds: bounds::bounds(&question, &found), ..Findings::default() };
     let gain = gained(&found);
     let needed = round.policy.worth.gain;
     let asked = goals.iter().any(|goal| is_asked_for(goal));
@@ -89,6 +93,7 @@ pub(crate) fn improve(round: &mut Round<'_>, goals: &[&Goal], rules: Option<&Goa
         false if !enough => Some(Reason::GainTooSmall { gain, needed }),
         false => None,
     };
+    let holes = hole::holes(&question, round, goals);
     let (home, mut at) = (question.home(), question.home());
     for (number, package) in found.packages.iter().enumerate().take_while(|_| enough) {
         if !room_for(round, &findings.wanted, package) {
@@ -101,7 +106,9 @@ pub(crate) fn improve(round: &mut Round<'_>, goals: &[&Goal], rules: Option<&Goa
             goals.iter().flat_map(|goal| measure::gains(&question, round, goal, &before, &at)).collect();
         let for_asked = gains.iter().any(|gain| goals.iter().any(|goal| is_asked_for(goal) && goal.name == gain.goal));
         let terms = bargain.terms(goals);
-        if let Some(reason) = terms.refused(round.policy).filter(|_| !for_asked) {
+        let lost = || holes.iter().find_map(|hole| hole.lost(&question, round, &at));
+        let refused = terms.refused(round.policy).filter(|_| !for_asked).or_else(lost);
+        if let Some(reason) = refused {
             // The best prefix: what comes after it gains less for each move.
             at = before;
             findings.held.get_or_insert(reason);

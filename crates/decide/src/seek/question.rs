@@ -36,6 +36,21 @@ pub(crate) const WISHED: usize = 7;
 pub(crate) const RECKONED: usize = 8;
 const RESOURCES: usize = 9;
 
+/// What people call a resource of a question.
+pub(super) fn name(resource: usize) -> &'static str {
+    match resource {
+        PROMISED => "memory",
+        VCPUS => "vCPUs",
+        HELD => "memory held by running VMs",
+        CPU => "CPU",
+        USED => "memory in use",
+        DISK => "disk traffic",
+        NETWORK => "network traffic",
+        WISHED => "CPU wanted",
+        _ => "CPU at busy times",
+    }
+}
+
 /// Of which time a question is.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Span {

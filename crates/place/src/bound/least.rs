@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 
 use ulm_model::HostIx;
 
+use super::HostBound;
 use super::part::fixed;
 use crate::cost::{Sum, points};
 use crate::problem::{Curve, Points, Problem, Relation, RelationKind};
@@ -21,18 +22,17 @@ const ROUNDS: usize = 64;
 /// By which part of what is added up a sum of floating-point numbers is wrong at most, with much to spare.
 const ERROR: f64 = 1e-9;
 
-/// What any sound placement costs at least, as [`crate::cost()`] reckons it.
+/// What any sound placement costs at least, as [`crate::cost()`] reckons it; `hosts` is what [`super::hosts`] says of the same problem.
 ///
 /// # Panics
 /// If the problem has a [`Problem::flaw`].
-pub fn cost(problem: &Problem) -> Points {
-    let awake = super::hosts(problem).points;
+pub fn cost(problem: &Problem, hosts: &HostBound) -> Points {
     let fixed = fixed(problem);
     let load = base(problem, &fixed);
     let curves: Sum = problem.curves.iter().map(|curve| of_curve(problem, &fixed, &load, curve)).sum();
     let relations: Sum = problem.relations.iter().map(|it| of_relation(problem, it)).sum();
     let own = own(problem, &fixed) + pages(problem, &fixed);
-    points(Sum::from(awake) + curves + relations + own + rooms(problem, &load))
+    points(Sum::from(hosts.points) + curves + relations + own + rooms(problem, &load))
 }
 
 /// Copies of shared pages: one of each class that VMs have, and those that hosts have of VMs that cannot leave.

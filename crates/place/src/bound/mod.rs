@@ -93,6 +93,7 @@ impl Why {
         match self {
             Why::Nothing => "nothing needs a host".to_owned(),
             Why::Stays => "hosts that carry what cannot leave them".to_owned(),
+            Why::Sum { of } if of.is_empty() => "every VM must be somewhere".to_owned(),
             Why::Sum { of } => format!("{}: what all VMs take together", names(of)),
             Why::Large { of } => format!("{}: large VMs leave gaps that none fills", names(of)),
             Why::Gaps => "gaps remain however hosts are filled".to_owned(),

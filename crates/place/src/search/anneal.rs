@@ -200,9 +200,7 @@ impl<'p> Walk<'p> {
         }
         let on = self.state.on(to);
         let first = if on.is_empty() { 0 } else { self.dice.place(on.len()) };
-        let goes = |other: &u32| !self.state.problem().vms[*other as usize].stays;
-        let others = on[first..].iter().chain(&on[..first]).copied().filter(goes).take(TRIED);
-        let others: Vec<u32> = others.collect();
+        let others: Vec<u32> = on[first..].iter().chain(&on[..first]).take(TRIED).copied().collect();
         let (mark, before) = (self.state.mark(), self.state.total());
         self.state.shift(vm, to);
         for other in others {

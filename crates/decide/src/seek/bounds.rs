@@ -1,0 +1,41 @@
+//! How far what was found is from what is possible at all.
+
+use ulm_model::Share;
+use ulm_place::bound::{self, HostBound};
+use ulm_place::{Found, Points};
+
+use super::answer::apply;
+use super::measure::carrying;
+use super::question::{self, Question};
+use crate::report::Bound;
+
+/// What can be said of the best placement that was found: hosts, where it costs something that they carry VMs, and the cost of all.
+pub(super) fn bounds(question: &Question, found: &Found) -> Vec<Bound> {
+    let least = bound::hosts(&question.problem);
+    let matter = question.problem.awake.iter().any(|points| *points > 0);
+    let hosts = matter.then(|| hosts(question, found, &least));
+    hosts.into_iter().chain(cost(found, bound::cost(&question.problem, &least))).collect()
+}
+
+fn hosts(question: &Question, found: &Found, least: &HostBound) -> Bound {
+    let mut at = question.home();
+    found.packages.iter().for_each(|package| apply(&mut at, &package.moves));
+    Bound {
+        what: "hosts that carry VMs".into(),
+        reached: carrying(question, &at).len().to_string(),
+        possible: format!("no fewer than {}", least.hosts),
+        because: Some(least.because.text(|resource| question::name(resource).to_owned())),
+    }
+}
+
+/// `None` if the present placement costs nothing.
+fn cost(found: &Found, least: Points) -> Option<Bound> {
+    let before = u64::try_from(found.before).ok().filter(|before| *before > 0)?;
+    let part = |points: Points| Share::ratio(u64::try_from(points.max(0)).unwrap_or(0), before);
+    Some(Bound {
+        what: "cost by all goals together".into(),
+        reached: format!("{} of the present one", part(found.after)),
+        possible: format!("no less than {}", part(least)),
+        because: None,
+    })
+}
