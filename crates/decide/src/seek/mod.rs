@@ -18,7 +18,7 @@ pub(crate) mod exchange;
 pub(crate) mod measure;
 pub(crate) mod question;
 pub(crate) mod relations;
-mod shared;
+pub(crate) mod shared;
 pub(crate) mod terms;
 
 use ulm_model::{Gain, Reason};
