@@ -57,14 +57,17 @@ class Question:
     def load(self, h, r):
         return self.hosts[h]["base"][r] + sum(vm["size"][r] * x for vm, x in self.on(h))
 
+    def home(self, h, r):
+        """The load where all VMs are now."""
+        return self.hosts[h]["base"][r] + sum(vm["size"][r] for vm in self.vms if vm["at"] == h)
+
     def capacity(self):
         """A host above its capacity may stay so, and takes no more."""
         for h, host in enumerate(self.hosts):
             for r, most in enumerate(host["capacity"]):
                 if most is None:
                     continue
-                home = host["base"][r] + sum(vm["size"][r] for vm in self.vms if vm["at"] == h)
-                if home <= most:
+                if self.home(h, r) <= most:
                     self.model.Add(self.load(h, r) <= most)
                     continue
                 takes = self.model.NewBoolVar("")
@@ -148,6 +151,9 @@ class Question:
             for r, size in enumerate(room["shape"]):
                 most = self.hosts[h]["capacity"][r]
                 if size and most is not None:
+                    if self.home(h, r) <= most:
+                        self.model.Add(size * fit + self.load(h, r) <= most)
+                        continue
                     full = self.model.NewBoolVar("")
                     self.model.Add(size * fit + self.load(h, r) <= most).OnlyEnforceIf(full.Not())
                     self.model.Add(fit == 0).OnlyEnforceIf(full)

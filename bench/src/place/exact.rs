@@ -175,3 +175,26 @@ fn judged(problem: &Problem, at: &[u32]) -> anyhow::Result<Points> {
     }
     Ok(cost(problem, at).total())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_gap_is_of_what_can_be_mended() {
+        const BROKEN: Points = Relation::BROKEN;
+        assert_eq!(gap(102, 100, 500), Some(0.02));
+        assert_eq!(gap(BROKEN + 102, BROKEN + 100, 3 * BROKEN), Some(0.02));
+        assert_eq!(gap(100, 0, 400), Some(0.25), "where nothing must be left it is of what could be gained");
+        assert_eq!(gap(2 * BROKEN, BROKEN + 100, 3 * BROKEN), None);
+    }
+
+    #[test]
+    fn the_judge_knows_what_a_question_forbids() {
+        let problem = Goal::Defragment.question(0);
+        let home: Vec<u32> = problem.vms.iter().map(|vm| vm.at).collect();
+        assert_eq!(judged(&problem, &home).unwrap(), cost(&problem, &home).total());
+        let all_on_one = vec![0; home.len()];
+        assert!(judged(&problem, &all_on_one).is_err());
+    }
+}

@@ -1,6 +1,6 @@
 //! A round of observation over fake libvirt daemons on loopback, two of which hang.
 //!
-//! `cargo bench -p ulm-collect --bench observe -- [HOSTS] [VMS PER HOST] [HANGING]`
+//! `cargo bench -p ulm-collect --bench observe -- [HOSTS] [VMS PER HOST] [HANGING] [1: THEY TELL WHAT THEY MERGE, 0: NOT]`
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -20,14 +20,17 @@ const BOUND: Duration = Duration::from_secs(1);
 async fn main() {
     let given: Vec<usize> = std::env::args().filter_map(|arg| arg.parse().ok()).collect();
     let at = |i: usize, default: usize| given.get(i).copied().unwrap_or(default);
-    let (hosts, vms, hanging) = (at(0, 100), at(1, 30), at(2, 2));
+    let (hosts, vms, hanging, merging) = (at(0, 100), at(1, 30), at(2, 2), at(3, 1));
 
     let mut servers = Vec::new();
     let mut drivers: Vec<Arc<LibvirtDriver>> = Vec::new();
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     for i in 0..hosts {
-        let server =
-            FakeServer::tcp(FakeHost::with_vms(&format!("h{i:03}"), vms as u32)).await.expect("loopback is free");
+        let mut host = FakeHost::with_vms(&format!("h{i:03}"), vms as u32);
+        if merging == 1 {
+            host.tell_merging(30_000, 200_000, 40);
+        }
+        let server = FakeServer::tcp(host).await.expect("loopback is free");
         let name = HostName(format!("h{i:03}"));
         drivers.push(LibvirtDriver::new(name, server.uri(), clock.clone(), LibvirtOptions::default()));
         servers.push(server);

@@ -152,3 +152,22 @@ fn moving_a_large_vm_for_a_few_pages_is_not_worth_it() {
     cluster.policy = Policy::parse(&small, "test").unwrap();
     assert_eq!(planned(&report(&cluster)), [] as [String; 0], "10 GiB would be sent for 40 MiB");
 }
+
+#[test]
+fn a_host_that_merges_much_takes_more() {
+    let names: Vec<String> = (0..9).map(|i| format!("v{i}")).collect();
+    let host = |i: usize| if i < 8 { "h1" } else { "h2" };
+    let vms: Vec<(&str, &str, &str)> =
+        names.iter().enumerate().map(|(i, name)| (host(i), name.as_str(), "os:a app:x")).collect();
+    // 10 GiB of its own and 80 of VMs, of which 21 are merged: with one more it has 79 in use, under its ceiling of 80.
+    let mut cluster = cluster(&[("h1", 21), ("h2", 0)], &vms);
+    for figure in &mut cluster.host_mut("h1").memory_use.0 {
+        figure.value = figure.value.saturating_sub(Bytes::gib(21));
+    }
+    assert_eq!(planned(&report(&cluster)), [] as [String; 0], "so much may not be counted on");
+    let sure = GROUPS.replace("80%", "100%").replace("50%", "0%");
+    cluster.policy = Policy::parse(&sure, "test").unwrap();
+    let report = report(&cluster);
+    assert_eq!(planned(&report), ["v8: h2 -> h1"]);
+    assert_eq!((report.predicted, report.plan.predicted), (Bytes::gib(21), Bytes::gib(24)));
+}

@@ -74,7 +74,7 @@ fn scenario() -> Scenario {
     let huge = [(Bytes::mib(2), Bytes::gib(4))];
     let host = |name| {
         let host = HostSpec::new(name, 8, Bytes::gib(32)).network("network:lan").storage("pool:ceph");
-        host.cell(Bytes::gib(16), &huge).cell(Bytes::gib(16), &[])
+        host.cell(Bytes::gib(16), &huge).cell(Bytes::gib(16), &[]).scanning_in(2.0)
     };
     let vm =
         |name, home| VmSpec::new(name, home, 2, Bytes::gib(4)).load(Load::constant(40.0)).needs_network("network:lan");
@@ -82,7 +82,8 @@ fn scenario() -> Scenario {
         .host(host("h1"))
         .host(host("h2"))
         .host(host("h3"))
-        .vm(vm("free", "h1").bound_to(&[1]))
+        .vm(vm("free", "h1").bound_to(&[1]).content("debian", Bytes::mib(100)))
+        .vm(vm("sibling", "h1").content("debian", Bytes::mib(100)))
         .vm(vm("tied", "h2").tied(Tie::LocalDisk { path: "/var/lib/images/tied.raw".into() }))
         .vm(vm("other", "h3").in_pages(Bytes::mib(2)))
 }

@@ -164,3 +164,64 @@ impl Plan<'_> {
         self.verdict.violations += wrong;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use ulm_model::RouteStep;
+
+    use super::super::instance::{Group, Host, Resource};
+    use super::*;
+
+    /// Two VMs of 6 on the first of two hosts; the second VM is to get 9.
+    fn instance() -> Instance {
+        let host = |id| Host { id, on: true, on_then: true };
+        let vm = |id| Vm { id, at: Some(0), boot_ms: 5_000 };
+        let cpu = Resource { name: "cpu".into(), capacity: vec![12, 10], now: vec![6, 6], then: vec![6, 9] };
+        Instance { hosts: vec![host(0), host(1)], vms: vec![vm(0), vm(1)], resources: vec![cpu], groups: vec![] }
+    }
+
+    fn route(moves: &[(u32, u32, u64, u64)]) -> Route {
+        let step = |(vm, to, start_ms, end_ms): &(u32, u32, u64, u64)| RouteStep {
+            action: RouteAction::Move { vm: *vm, from: 0, to: *to, rate: 0 },
+            after: vec![],
+            start_ms: *start_ms,
+            end_ms: *end_ms,
+        };
+        Route { steps: moves.iter().map(step).collect(), ..Route::default() }
+    }
+
+    #[test]
+    fn who_stays_gets_more_when_who_goes_has_gone() {
+        assert_eq!(judge(&instance(), &route(&[])).violations, 1, "12 have 6 and 9");
+        let verdict = judge(&instance(), &route(&[(0, 1, 0, 1_000)]));
+        assert_eq!((verdict.violations, verdict.moves, verdict.ends_ms), (0, 1, 2_000));
+        let verdict = judge(&instance(), &route(&[(1, 1, 0, 1_000)]));
+        assert_eq!((verdict.violations, verdict.ends_ms), (0, 1_000), "who goes gets more there");
+    }
+
+    #[test]
+    fn who_moves_is_on_both_hosts() {
+        let mut instance = instance();
+        instance.resources[0].capacity = vec![12, 15];
+        instance.vms[1].at = Some(1);
+        instance.groups.push(Group { vms: vec![0, 1], asks: Asks::Spread, continuous: true });
+        // They change places at once: both hosts have both meanwhile, and too much is asked of the first.
+        let both = route(&[(0, 1, 0, 1_000), (1, 0, 0, 1_000)]);
+        assert_eq!(judge(&instance, &both).violations, 3);
+        instance.groups[0].continuous = false;
+        assert_eq!(judge(&instance, &both).violations, 1);
+    }
+
+    #[test]
+    fn hosts_that_are_off_take_nothing_and_waiting_vms_must_be_started() {
+        let mut instance = instance();
+        instance.hosts[1] = Host { id: 1, on: false, on_then: false };
+        instance.vms[1].at = None;
+        assert_eq!(judge(&instance, &route(&[])).violations, 1);
+        let verdict = judge(&instance, &route(&[(1, 1, 0, 5_000)]));
+        assert_eq!((verdict.boots, verdict.violations), (1, 2), "at the beginning and at the end");
+        instance.resources[0].capacity[0] = 15;
+        let verdict = judge(&instance, &route(&[(1, 0, 0, 5_000)]));
+        assert_eq!((verdict.violations, verdict.ends_ms), (0, 5_000));
+    }
+}

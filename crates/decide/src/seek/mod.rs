@@ -20,7 +20,7 @@ mod hole;
 pub(crate) mod measure;
 pub(crate) mod question;
 pub(crate) mod relations;
-mod shared;
+pub(crate) mod shared;
 pub(crate) mod terms;
 
 use ulm_model::{Gain, Reason};

@@ -8,7 +8,7 @@
 //! Sharing by itself is no reason to move: copies of pages cost half of what moving as much would, so that of targets that are equal
 //! else the one with siblings is taken.
 
-use ulm_model::{Bytes, Host};
+use ulm_model::{Bytes, Host, SharingClass};
 use ulm_place::{Pages, Points, Sharing};
 
 use super::question::{HELD, Question, USED, whole_number};
@@ -20,14 +20,20 @@ pub(super) fn add(question: &mut Question, round: &Round<'_>, for_four_gib: Poin
     if round.policy.sharing.is_empty() {
         return;
     }
-    let snapshot = &round.input.snapshot;
-    let known = learn(snapshot, round.policy.sharing.clone()).sharing;
+    let known = learn(&round.input.snapshot, round.policy.sharing.clone()).sharing;
     let half = |bytes: Bytes| Points::try_from(i128::from(for_four_gib) * i128::from(bytes.0) / (8 << 30));
-    let classes: Vec<Pages> = known
-        .classes
-        .iter()
-        .map(|class| Pages { weight: whole_number(class.credit.0), points: half(class.credit).unwrap_or(0) })
-        .collect();
+    credit(question, round, &known, |class| half(class.credit).unwrap_or(0));
+}
+
+/// Adds what is known to be shared; `points` says what a copy of the pages of a class costs.
+pub(crate) fn credit(
+    question: &mut Question,
+    round: &Round<'_>,
+    known: &ulm_model::Sharing,
+    points: impl Fn(&SharingClass) -> Points,
+) {
+    let pages = |class: &SharingClass| Pages { weight: whole_number(class.credit.0), points: points(class) };
+    let classes: Vec<Pages> = known.classes.iter().map(pages).collect();
     let of = question.vms.iter().zip(&question.problem.vms).map(|(ix, vm)| {
         let mut left = vm.size[HELD].min(vm.size[USED]);
         let fits = |class: &&u32| {
@@ -37,7 +43,7 @@ pub(super) fn add(question: &mut Question, round: &Round<'_>, for_four_gib: Poin
         known.of_vm[ix.at()].iter().take_while(fits).copied().collect()
     });
     let of = of.collect();
-    let merges = snapshot.hosts.iter().map(Host::merges).collect();
+    let merges = round.input.snapshot.hosts.iter().map(Host::merges).collect();
     let sharing = Sharing { resources: vec![HELD, USED], merges, classes, of };
     settle(question, round, &sharing);
     question.problem.sharing = Some(sharing);

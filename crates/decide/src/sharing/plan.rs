@@ -1,19 +1,19 @@
 //! A plan that brings VMs with equal pages together, and what it would save.
 //!
 //! It is an ordinary question about a placement in which only copies of pages cost something, beside the moves. Rules, ceilings and
-//! capacity hold as for every plan, and they count every VM with its full size: what is saved is room that is gained, not room that is
-//! needed. The way there is found and judged as always ([`crate::way()`]).
+//! capacity hold as for every plan: what was promised counts with its full size, and a VM that arrives too; of what is merged on a
+//! host only so much is believed as may be counted on ([`shared`]). The way there is found and judged as always ([`crate::way()`]).
 
 use serde::{Deserialize, Serialize};
-use ulm_model::{Action, Bytes, HostIx, Plan, Reason, Sharing, Snapshot, VmId, VmIx};
-use ulm_place::{Effort, Pages, PlaceMove, Points, search};
+use ulm_model::{Action, Bytes, HostIx, Plan, Reason, Sharing, SharingClass, Snapshot, VmId, VmIx};
+use ulm_place::{Effort, PlaceMove, Points, search};
 use ulm_policy::Policy;
 
 use super::Learned;
 use crate::draft::empty_plan;
 use crate::round::Round;
-use crate::seek::question::{PROMISED, Question};
-use crate::seek::relations;
+use crate::seek::question::Question;
+use crate::seek::{relations, shared};
 use crate::wanted::Wanted;
 use crate::{Input, gates, way};
 
@@ -90,7 +90,7 @@ fn wanted(input: &Input, policy: &Policy, sharing: &Sharing) -> Vec<Wanted> {
     let mut question = Question::of(&mut round, &|_| true);
     relations::add(&mut question, &input.snapshot, round.concerns(), None);
     question.price_moves(MOVE);
-    question.problem.sharing = Some(in_numbers(&question, &input.snapshot, sharing));
+    shared::credit(&mut question, &round, sharing, price);
     let moves = u32::try_from(question.vms.len()).unwrap_or(u32::MAX);
     let found = search(&question.problem, &Effort { evaluations: EVALUATIONS, moves });
     let packages = found.packages.iter().zip(0..);
@@ -104,13 +104,7 @@ fn one_wanted(question: &Question, one: &PlaceMove, package: u32) -> Wanted {
     Wanted { package: Some(package), ..Wanted::new(question.vms[one.vm as usize], HostIx(one.to), because) }
 }
 
-/// Copies cost, and give no room: what rules count is full sizes.
-fn in_numbers(question: &Question, snapshot: &Snapshot, sharing: &Sharing) -> ulm_place::Sharing {
-    let points = |bytes: Bytes| Points::try_from((bytes.0 >> 20).saturating_mul(MIB)).unwrap_or(Points::MAX / 4);
-    ulm_place::Sharing {
-        resources: vec![PROMISED],
-        merges: snapshot.hosts.iter().map(ulm_model::Host::merges).collect(),
-        classes: sharing.classes.iter().map(|class| Pages { weight: 0, points: points(class.weight) }).collect(),
-        of: question.vms.iter().map(|vm| sharing.of_vm[vm.at()].clone()).collect(),
-    }
+/// What a copy of these pages costs.
+fn price(class: &SharingClass) -> Points {
+    Points::try_from((class.weight.0 >> 20).saturating_mul(MIB)).unwrap_or(Points::MAX / 4)
 }

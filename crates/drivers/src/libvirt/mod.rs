@@ -17,6 +17,8 @@
 //! * **CPU** ([`cpu`]). libvirt itself compares a named CPU model with what the target's emulator offers. A
 //!   passed-through host CPU needs the same CPU on the target, feature by feature.
 //! * **Memory** ([`cells`]). A host's NUMA cells and huge pages, and what is free of them; what a VM's definition asks of them.
+//! * **Merging**. What a host's kernel counts of merged pages, if its libvirt tells; whether it merges at all is its
+//!   administrator's choice.
 //! * **Definition** ([`definition`]). Passthrough devices, host folders, memory in pages of several sizes, encrypted
 //!   memory, snapshots, block jobs and the emulator's own arguments tie a VM, each with its own sentence.
 

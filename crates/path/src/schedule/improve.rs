@@ -37,12 +37,11 @@ const FEW: usize = 6;
 
 /// A good timetable for hops in a sane order; what reaches `bound` cannot be improved.
 pub(super) fn best_timetable(jobs: &Jobs, bound: u64) -> Timetable {
-    let sequence: Vec<u32> = (0..jobs.len() as u32).collect();
-    let critical = critical_path(jobs, |_| 0);
-    let best = timetable(jobs, &sequence, &critical);
+    let best = critical_timetable(jobs);
     if best.end <= bound {
         return best;
     }
+    let sequence = in_order(jobs);
     let busy = busiest(jobs);
     let other = timetable(jobs, &sequence, &critical_path(jobs, |hop| busy[hop as usize]));
     let mut from = vec![best, other];
@@ -66,6 +65,15 @@ pub(super) fn best_timetable(jobs: &Jobs, bound: u64) -> Timetable {
         }
     }
     best
+}
+
+/// The timetable of the first rule.
+pub(super) fn critical_timetable(jobs: &Jobs) -> Timetable {
+    timetable(jobs, &in_order(jobs), &critical_path(jobs, |_| 0))
+}
+
+fn in_order(jobs: &Jobs) -> Vec<u32> {
+    (0..jobs.len() as u32).collect()
 }
 
 /// A timetable in the other direction of time than `table`, what ended last in that first.

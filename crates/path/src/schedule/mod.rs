@@ -15,7 +15,8 @@
 //!
 //! # Method
 //!
-//! [`timetable`] schedules by a priority, [`improve`] tries several and keeps the best, [`order`] derives from the best which hops
+//! [`timetable`] schedules by a priority, [`improve`] tries several and keeps the best, [`relief`] parks a few VMs more where chains of
+//! waiting are long, [`order`] derives from the best which hops
 //! must wait for which, [`bound`] says what could not be better. A hop of a group is one step for each VM; to wait for it is to
 //! wait for all of these. A rule whose answer depends on where others are keeps all hops in their order.
 //!
@@ -27,6 +28,7 @@ mod bound;
 mod improve;
 mod jobs;
 mod order;
+mod relief;
 mod replay;
 mod timetable;
 
@@ -51,6 +53,8 @@ pub(crate) fn schedule(problem: &Problem, hops: &[Hop], cost_bound: u64) -> Rout
     let kept = kept(problem, &ends);
     let bound = bound::makespan_bound(problem, &ends, &kept);
     let table = improve::best_timetable(&jobs, bound);
+    let one = relief::Scheduled { hops: hops.to_vec(), jobs, table };
+    let relief::Scheduled { hops, jobs, table } = relief::relieved(problem, one, bound);
     let waits = order::without_implied(&order::waits(&jobs, &table.log));
     let steps = steps(problem, &jobs, &table, &waits, &kept);
     Route {

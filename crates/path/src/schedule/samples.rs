@@ -161,7 +161,7 @@ pub(super) fn small(seed: u64, most: usize) -> (Task, Vec<Hop>) {
         let of = numbers.clone().filter(|_| dice.roll(2) == 0).collect();
         let domains =
             if hosts > 3 && dice.roll(2) == 0 { vec![vec![0, 2], vec![1, 3]] } else { vec![vec![0], vec![1]] };
-        rules.push(rule(TaskRuleKind::AtMost { vms: of, domains, limit: 1 + dice.roll(3) as u64 }));
+        rules.push(rule(TaskRuleKind::AtMost { vms: of, domains: domains.into(), limit: 1 + dice.roll(3) as u64 }));
     }
     if dice.roll(3) == 0 {
         let first = dice.roll(vms.len());

@@ -289,6 +289,33 @@ impl Rule for InOrder {
     }
 }
 
+/// As many full hosts as VMs, each VM on its way to the host before; only the first host is empty, and `spare` large hosts that nobody goes to.
+fn hole_that_walks(vms: u32, spare: usize) -> (Task, Vec<Hop>) {
+    let mut hosts = vec![host(&[8]); vms as usize + 1];
+    hosts.extend(vec![host(&[40]); spare]);
+    let task = task(hosts, (0..vms).map(|v| vm(v + 1, v, &[8], 5)).collect(), vec![], vec![]);
+    (task, (0..vms).map(|v| hop(v, v + 1, v)).collect())
+}
+
+#[test]
+fn a_long_chain_of_waiting_is_cut_in_half_by_one_vm_that_is_parked() {
+    let (task, hops) = hole_that_walks(60, 1);
+    let route = route(&task, &hops);
+    assert_eq!(route.moves(), 61, "one in fifty may be parked");
+    assert!(route.makespan_ms <= 60 * 5 * 6 / 10, "{} ms", route.makespan_ms);
+    assert_timetable(&task, &route);
+    assert_eq!(check_route(&task, &route, Completeness::ToB).err(), None);
+}
+
+#[test]
+fn a_chain_is_not_cut_where_there_is_no_room_or_it_costs_too_much() {
+    for (vms, spare) in [(60, 0), (40, 1)] {
+        let (task, hops) = hole_that_walks(vms, spare);
+        let route = route(&task, &hops);
+        assert_eq!((route.moves(), route.makespan_ms), (vms as usize, u64::from(vms) * 5));
+    }
+}
+
 #[test]
 fn a_rule_about_where_others_are_keeps_the_order() {
     let task = task(vec![host(&[9]); 4], vec![vm(0, 1, &[1], 5), vm(2, 3, &[1], 5)], vec![], vec![]);

@@ -3,7 +3,8 @@
 //! Properties: the result is sound and costs less, or nothing is done.
 //!
 //! Abstraction: an [`pack::Packing`](Packing): VMs that only sizes, moves and sets tell apart are items of one class. VMs that stay, or
-//! that have relations or dependencies, remain where they are, and so do their hosts.
+//! that have relations or dependencies, remain where they are, and so do their hosts. It knows nothing of shared pages, and does nothing
+//! where they are a good part of what VMs take.
 //!
 //! Method: no fewer hosts can be awake than hold the sums of all sizes. All above this number are closed, those first whose VMs cost
 //! least to move for what is saved, of equals those with fewest, and the packing looks for room. Where too little remains, as many
@@ -16,8 +17,8 @@ use std::rc::Rc;
 
 use ulm_model::HostIx;
 
-use super::Search;
 use super::pack::{Class, HOST, Kind, Packing, UNLIMITED, scale};
+use super::{Search, cluster};
 use crate::cost::Sum;
 
 /// Steps of annealing for each VM.
@@ -37,7 +38,7 @@ pub(super) fn run(search: &mut Search<'_>) -> bool {
     let vms = problem.vms.len() as u64;
     let left = (search.effort.evaluations.saturating_sub(search.evaluations)) / 2;
     let transient = problem.transient.contains(&true);
-    if transient || problem.awake.iter().all(|it| *it <= 0) || left < vms * LEAST_STEPS {
+    if transient || cluster::is_shared(problem) || problem.awake.iter().all(|it| *it <= 0) || left < vms * LEAST_STEPS {
         return false;
     }
     let steps = left.min(vms * STEPS);

@@ -11,6 +11,7 @@ use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 use super::{FULL, Search};
+use crate::problem::Problem;
 
 /// So many targets are tried for each group.
 const TARGETS: usize = 4;
@@ -37,6 +38,15 @@ pub(super) fn pass(search: &mut Search<'_>) -> bool {
         any |= attempt(search, &candidate);
     }
     any
+}
+
+/// Whether shared pages are so much of what VMs take that it matters who is beside whom: a tenth.
+pub(super) fn is_shared(problem: &Problem) -> bool {
+    let Some(sharing) = &problem.sharing else { return false };
+    let weight = |class: &u32| i128::from(sharing.classes[*class as usize].weight);
+    let shared: i128 = sharing.of.iter().flatten().map(weight).sum();
+    let all = |r: &usize| problem.vms.iter().map(|vm| i128::from(vm.size[*r])).sum::<i128>();
+    shared > 0 && sharing.resources.iter().any(|r| 10 * shared >= all(r))
 }
 
 /// What could be moved with a gain, the greatest one first.
