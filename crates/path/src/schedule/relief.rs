@@ -60,7 +60,9 @@ pub(super) fn relieved(problem: &Problem, one: Scheduled, bound: u64) -> Schedul
     };
     let before = cost(&one.hops);
     let most = before.saturating_add(before / SHARE);
-    if most == before {
+    // Where all that moves has one shape the fewest moves are known, and kept.
+    let size = |hop: &Hop| problem.size(hop.item);
+    if most == before || one.hops.windows(2).all(|pair| size(&pair[0]) == size(&pair[1])) {
         return one;
     }
     let (few, mut best) = (one.hops.len(), one);

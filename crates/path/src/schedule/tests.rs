@@ -293,7 +293,7 @@ impl Rule for InOrder {
 fn hole_that_walks(vms: u32, spare: usize) -> (Task, Vec<Hop>) {
     let mut hosts = vec![host(&[8]); vms as usize + 1];
     hosts.extend(vec![host(&[40]); spare]);
-    let task = task(hosts, (0..vms).map(|v| vm(v + 1, v, &[8], 5)).collect(), vec![], vec![]);
+    let task = task(hosts, (0..vms).map(|v| vm(v + 1, v, &[8 - u64::from(v == 0)], 5)).collect(), vec![], vec![]);
     (task, (0..vms).map(|v| hop(v, v + 1, v)).collect())
 }
 

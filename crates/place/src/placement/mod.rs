@@ -8,11 +8,13 @@
 //!     to a sound one; VMs that go never make a placement unsound;
 //! (D) [`Placement::undo`] brings back what was.
 //!
-//! Method: for each host its loads, what each curve costs there and how many of each wanted room fit; for each relation its counts.
+//! Method: for each host its loads, what each curve costs there and how many of each wanted room fit; for each relation its counts; for
+//! each class of shared pages who has them ([`shared`]).
 //! Sums have 128 bits: sizes, loads and capacities may be as large as they like.
 //! What is asked most is kept in flat lists of 64 bits, where that changes no answer: see [`flat`].
 //!
-//! Complexity: a weighed or made change costs resources + curves + rooms + relations of the VM, whatever the number of hosts and VMs.
+//! Complexity: a weighed or made change costs resources + curves + rooms + relations and classes of the VM, whatever the number of
+//! hosts and VMs.
 
 mod away;
 mod delta;
