@@ -14,7 +14,8 @@
 //! one VM goes elsewhere ([`shift`]), two change places ([`swap`]), what should be near comes together ([`gather`]), and what shares pages ([`cluster`]), room is made for
 //! what is wanted ([`rooms`]), a host is emptied as a whole ([`empty`]), one VM makes room for another ([`eject`]). Moves and exchanges
 //! are first looked for between the few most promising VMs and hosts, at last between all. Then VMs go home whose move brings nothing,
-//! and the moves are split into [`packages`]. [`anneal`](anneal()) goes on from there, where there is time.
+//! and where a question is small, several VMs are looked at together ([`exact`]). At last the
+//! moves are split into [`packages`]. [`anneal`](anneal()) goes on from there, where there is time.
 //!
 //! Most VMs are passed over at once: what a VM can bring by leaving its host is known without looking at targets
 //! ([`Placement::leave_bound`]); so where nothing is wrong, one look at each VM is all, and where a target costs nothing
@@ -29,6 +30,7 @@ mod cooling;
 mod cycle;
 mod eject;
 mod empty;
+mod exact;
 mod gather;
 mod order;
 mod pack;
@@ -56,6 +58,9 @@ pub fn search(problem: &Problem, effort: &Effort) -> Found {
     let closed = close::run(&mut search);
     trade::first(&mut search);
     settle(&mut search, &|| false);
+    if exact::run(&mut search) {
+        settle(&mut search, &|| false);
+    }
     let mut split = packages::split(problem, search.state.all(), &search.together);
     if closed && split.dropped {
         // Moves that only made room for others were dropped: what remains may be better settled without them.
