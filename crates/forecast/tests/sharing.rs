@@ -129,7 +129,7 @@ fn what_hosts_save_anyway_is_not_ascribed_to_the_groups() {
     }
     for host in &mut snapshot.hosts[..20] {
         let merging = host.merging.as_mut().unwrap();
-        merging.saved = merging.saved + Bytes::mib(300);
+        merging.saved += Bytes::mib(300);
     }
     let (sure, likely, hosts) = learned(&snapshot, &[group("a", [300, 0, 0], 0)])[0];
     assert_eq!((likely, hosts), (50, 20));
@@ -260,7 +260,7 @@ proptest! {
         for (path, mib) in [(&["debian", "1"][..], os), (&["bsd", "1", "web"], app)] {
             prop_assert!(node(&learned, path).abs_diff(mib) <= off(os + app), "{:?}: {} of {}", path, node(&learned, path), mib);
         }
-        let trusted = u64::from((learned[0].trust * Bytes::mib(100)).0 >> 20);
+        let trusted = (learned[0].trust * Bytes::mib(100)).0 >> 20;
         prop_assert!((30..=97).contains(&trusted), "{}", trusted);
     }
 }

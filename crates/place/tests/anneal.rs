@@ -33,20 +33,6 @@ proptest! {
     }
 }
 
-/// Two hosts and six VMs, and a level that only an even distribution keeps: no move and no exchange of two brings anything.
-fn uneven() -> Problem {
-    let host = PlaceHost { capacity: vec![60], base: vec![0], takes: true, busy: false };
-    let vm = |at, size| PlaceVm { at, size: vec![size], ..PlaceVm::default() };
-    Problem {
-        resources: 1,
-        hosts: vec![host; 2],
-        vms: vec![vm(0, 8), vm(0, 6), vm(0, 9), vm(0, 7), vm(1, 13), vm(1, 13)],
-        sets: vec![ulm_rules::HostSet::all(2)],
-        excesses: vec![Excess { parts: vec![(0, 1)], above: vec![28, 28], each: 5 }],
-        ..Problem::default()
-    }
-}
-
 #[test]
 fn the_best_is_found_where_a_few_vms_are_everything() {
     let found = anneal(&uneven(), &Effort { evaluations: 10_000, moves: u32::MAX }, 1, &|| false);

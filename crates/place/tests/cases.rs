@@ -252,3 +252,12 @@ fn a_vm_in_parts_is_one_move() {
     it.wholes = vec![vec![0, 1], vec![1, 2]];
     assert!(it.flaw().is_some(), "a part of two");
 }
+
+#[test]
+fn what_only_several_vms_bring_together_is_found() {
+    let found = search(&uneven(), &Effort { evaluations: 1_000_000, moves: u32::MAX });
+    assert_eq!((found.before, found.after), (10, 0));
+    // With a limit that is too low for it nothing is moved for nothing.
+    let found = search(&uneven(), &Effort { evaluations: 1_000_000, moves: 2 });
+    assert_eq!((found.after, found.packages.len()), (10, 0));
+}

@@ -289,3 +289,17 @@ pub fn follow(problem: &Problem, found: &Found, moves: u32) -> Vec<u32> {
 }
 
 pub const PLENTY: Effort = Effort { evaluations: 10_000_000, moves: u32::MAX };
+
+/// Two hosts and six VMs, and a level that only an even distribution keeps: no move and no exchange of two brings anything.
+pub fn uneven() -> Problem {
+    let host = PlaceHost { capacity: vec![60], base: vec![0], takes: true, busy: false };
+    let vm = |at, size| PlaceVm { at, size: vec![size], ..PlaceVm::default() };
+    Problem {
+        resources: 1,
+        hosts: vec![host; 2],
+        vms: vec![vm(0, 8), vm(0, 6), vm(0, 9), vm(0, 7), vm(1, 13), vm(1, 13)],
+        sets: vec![HostSet::all(2)],
+        excesses: vec![Excess { parts: vec![(0, 1)], above: vec![28, 28], each: 5 }],
+        ..Problem::default()
+    }
+}
