@@ -11,8 +11,12 @@ use crate::report::Bound;
 
 /// What can be said of the best placement that was found: hosts, where it costs something that they carry VMs, and the cost of all.
 pub(super) fn bounds(question: &Question, found: &Found) -> Vec<Bound> {
-    let least = bound::hosts(&question.problem);
+    if found.before == 0 {
+        return Vec::new();
+    }
+    // Where it costs nothing that hosts carry VMs nobody asks how many do.
     let matter = question.problem.awake.iter().any(|points| *points > 0);
+    let least = if matter { bound::hosts(&question.problem) } else { HostBound::default() };
     let hosts = matter.then(|| hosts(question, found, &least));
     hosts.into_iter().chain(cost(found, bound::cost(&question.problem, &least))).collect()
 }
