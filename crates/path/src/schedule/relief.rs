@@ -210,7 +210,8 @@ impl<'a, 't> Cutting<'a, 't> {
         Some(candidates)
     }
 
-    /// The hop that holds another one, and whether by the room that it takes.
+    /// The hop that holds another one, and whether by the room that it takes. It began earlier, or comes before it in the order: what takes
+    /// no time at all ends when it begins.
     fn holder(&self, at: usize) -> Option<(usize, bool)> {
         let begin = self.start[at];
         if begin == 0 {
@@ -223,7 +224,8 @@ impl<'a, 't> Cutting<'a, 't> {
             left.into_iter().any(|left| entered().any(|entered| entered.place == left.place))
         };
         let first = self.by_end.partition_point(|(end, _)| *end < begin);
-        let ended = || self.by_end[first..].iter().take_while(|(end, _)| *end == begin).map(|(_, place)| *place);
+        let ended = || self.by_end[first..].iter().take_while(|(end, _)| *end == begin);
+        let ended = || ended().map(|(_, place)| *place).filter(|place| *place < at);
         if let Some(holder) = ended().find(room) {
             return Some((holder, true));
         }

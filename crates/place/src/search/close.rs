@@ -16,10 +16,12 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use ulm_model::HostIx;
+use ulm_rules::HostSet;
 
 use super::pack::{Class, HOST, Kind, Packing, UNLIMITED, scale};
 use super::{Search, cluster};
 use crate::cost::Sum;
+use crate::problem::Problem;
 
 /// Steps of annealing for each VM.
 const STEPS: u64 = 400;
@@ -80,177 +82,213 @@ struct Question {
     typical: i64,
 }
 
-impl Question {
-    fn new(search: &Search<'_>) -> Option<Self> {
+/// Hosts and VMs that take part, and how their amounts become the packing's.
+struct Field<'s, 'p> {
+    search: &'s Search<'p>,
+    /// The hosts, in an order that does not hang on their numbers, but between equals.
+    hosts: Vec<u32>,
+    /// For each host of the problem its place in `hosts`; `u32::MAX`: it takes no part.
+    place: Vec<u32>,
+    /// The VMs, those together that only their numbers tell apart.
+    alike: Vec<Vec<u32>>,
+    /// The resources that are limited anywhere, and by how much each is scaled down.
+    resources: Vec<(usize, Sum)>,
+    /// What moving all VMs of a host costs on average.
+    average: Sum,
+}
+
+impl<'s, 'p> Field<'s, 'p> {
+    fn new(search: &'s Search<'p>) -> Self {
         let (state, problem) = (&search.state, search.problem());
-        let resources: Vec<usize> =
-            (0..problem.resources).filter(|r| problem.hosts.iter().any(|host| host.capacity[*r] != i64::MAX)).collect();
         let takes_part =
             |host: &u32| problem.hosts[*host as usize].takes && state.is_awake(*host) && !state.is_overfull(*host);
-        let mut hosts: Vec<u32> = (0..problem.hosts.len() as u32).filter(takes_part).collect();
+        let hosts: Vec<u32> = (0..problem.hosts.len() as u32).filter(takes_part).collect();
         let mut place = vec![u32::MAX; problem.hosts.len()];
-        for host in &hosts {
-            place[*host as usize] = 0;
-        }
+        hosts.iter().for_each(|host| place[*host as usize] = 0);
         let mut dependent = vec![false; problem.vms.len()];
         for vm in problem.dependencies.iter().flat_map(|it| it.vms.iter().chain(&it.of)) {
             dependent[*vm as usize] = true;
         }
-        let moves = |vm: u32| {
-            let it = &problem.vms[vm as usize];
-            !it.stays
-                && !dependent[vm as usize]
-                && state.relations(vm).is_empty()
-                && place[state.at(vm) as usize] != u32::MAX
+        let moves = |vm: &u32| {
+            !problem.vms[*vm as usize].stays
+                && !dependent[*vm as usize]
+                && state.relations(*vm).is_empty()
+                && place[state.at(*vm) as usize] != u32::MAX
         };
-        // Classes.
-        let moving: Vec<u32> = (0..problem.vms.len() as u32).filter(|vm| moves(*vm)).collect();
-        let cost =
-            |vm: u32| Sum::from(problem.vms[vm as usize].move_cost) - Sum::from(problem.vms[vm as usize].stay_cost);
-        let mut by_key: BTreeMap<(&[i64], Sum, u32), Vec<u32>> = BTreeMap::new();
-        for vm in &moving {
-            let it = &problem.vms[*vm as usize];
-            by_key.entry((&it.size, cost(*vm), it.allowed)).or_default().push(*vm);
+        let mut alike: BTreeMap<(&[i64], Sum, u32), Vec<u32>> = BTreeMap::new();
+        for vm in (0..problem.vms.len() as u32).filter(moves) {
+            let it = &problem.vms[vm as usize];
+            alike.entry((&it.size, cost(problem, vm), it.allowed)).or_default().push(vm);
         }
-        // Hosts in an order that does not hang on their numbers, but between equals.
+        let mut field =
+            Field { search, hosts, place, alike: alike.into_values().collect(), resources: Vec::new(), average: 0 };
+        field.put_in_order();
+        field.resources = field.limited();
+        let costs: Sum = field.alike.iter().flatten().map(|vm| cost(problem, *vm).abs()).sum();
+        field.average = (costs / field.hosts.len().max(1) as Sum).max(1);
+        field
+    }
+
+    fn put_in_order(&mut self) {
+        let (state, problem) = (&self.search.state, self.search.problem());
         let mut has: Vec<Vec<usize>> = vec![Vec::new(); problem.hosts.len()];
-        for (class, vms) in by_key.values().enumerate() {
+        for (class, vms) in self.alike.iter().enumerate() {
             vms.iter().for_each(|vm| has[state.at(*vm) as usize].push(class));
         }
-        hosts.sort_by_cached_key(|host| {
+        self.hosts.sort_by_cached_key(|host| {
             let sets: Vec<bool> = problem.sets.iter().map(|set| set.contains(HostIx(*host))).collect();
-            let it = &problem.hosts[*host as usize];
-            let load = state.load(*host).to_vec();
-            (state.awake_points(*host), it.capacity.clone(), load, sets, has[*host as usize].clone())
+            let capacity = problem.hosts[*host as usize].capacity.clone();
+            (state.awake_points(*host), capacity, state.load(*host).to_vec(), sets, has[*host as usize].clone())
         });
-        for (i, host) in hosts.iter().enumerate() {
-            place[*host as usize] = i as u32;
+        for (i, host) in self.hosts.iter().enumerate() {
+            self.place[*host as usize] = i as u32;
         }
-        let several = by_key.values().filter(|it| it.len() > 1).count();
-        let counted = several * hosts.len() <= COUNTS;
-        let columns = if counted { several } else { 0 };
-        // Scales.
-        let scales: Vec<Sum> = resources
-            .iter()
-            .map(|r| {
-                let limited =
-                    hosts.iter().map(|host| problem.hosts[*host as usize].capacity[*r]).filter(|it| *it != i64::MAX);
-                scale(Sum::from(limited.max().unwrap_or(0)))
-            })
-            .collect();
-        let costs: Sum = moving.iter().map(|vm| cost(*vm).abs()).sum();
-        let average = (costs / hosts.len().max(1) as Sum).max(1);
-        let points = |cost: Sum| (cost * Sum::from(HOST) / average).clamp(-(1 << 40), 1 << 40) as i64;
-        let sets: Vec<Option<Rc<Vec<bool>>>> = problem
-            .sets
-            .iter()
-            .map(|set| {
-                let takes: Vec<bool> = hosts.iter().map(|host| set.contains(HostIx(*host))).collect();
-                takes.contains(&false).then(|| Rc::new(takes))
-            })
-            .collect();
-        let size = |vm: u32| -> Vec<i64> {
-            let it = &problem.vms[vm as usize];
-            resources
-                .iter()
-                .zip(&scales)
-                .map(|(r, scale)| ((Sum::from(it.size[*r]) + scale - 1) / scale) as i64)
-                .collect()
+    }
+
+    fn limited(&self) -> Vec<(usize, Sum)> {
+        let problem = self.search.problem();
+        let has_limit = |r: &usize| problem.hosts.iter().any(|host| host.capacity[*r] != i64::MAX);
+        let scaled = |r: usize| {
+            let limits = self.hosts.iter().map(|host| problem.hosts[*host as usize].capacity[r]);
+            (r, scale(Sum::from(limits.filter(|it| *it != i64::MAX).max().unwrap_or(0))))
         };
-        let (mut classes, mut members) = (Vec::new(), Vec::new());
-        let mut column = 0;
-        for vms in by_key.into_values() {
-            let first = vms[0];
+        (0..problem.resources).filter(has_limit).map(scaled).collect()
+    }
+
+    /// Costs in the packing's points.
+    fn points(&self, cost: Sum) -> i64 {
+        (cost * Sum::from(HOST) / self.average).clamp(-(1 << 40), 1 << 40) as i64
+    }
+
+    /// Where a VM is, and where it was at the start: places in `hosts`.
+    fn places_of(&self, vm: u32) -> (u32, u32) {
+        let home = self.search.problem().vms[vm as usize].at;
+        (self.place[self.search.state.at(vm) as usize], self.place[home as usize])
+    }
+
+    /// The classes with their VMs, and how many classes are counted.
+    fn classes(&self) -> (Vec<Class>, Vec<Vec<u32>>, usize) {
+        let problem = self.search.problem();
+        let several = self.alike.iter().filter(|it| it.len() > 1).count();
+        let counted = several * self.hosts.len() <= COUNTS;
+        let takers = |set: &HostSet| {
+            let takes: Vec<bool> = self.hosts.iter().map(|host| set.contains(HostIx(*host))).collect();
+            takes.contains(&false).then(|| Rc::new(takes))
+        };
+        let sets: Vec<Option<Rc<Vec<bool>>>> = problem.sets.iter().map(takers).collect();
+        let (mut classes, mut members, mut columns) = (Vec::new(), Vec::new(), 0);
+        for vms in &self.alike {
+            let first = &problem.vms[vms[0] as usize];
+            let scaled = |(r, scale): &(usize, Sum)| ((Sum::from(first.size[*r]) + scale - 1) / scale) as i64;
             let class = |kind: Kind| Class {
-                size: size(first),
-                cost: points(cost(first)),
+                size: self.resources.iter().map(scaled).collect(),
+                cost: self.points(cost(problem, vms[0])),
                 kind,
-                hosts: sets[problem.vms[first as usize].allowed as usize].clone(),
+                hosts: sets[first.allowed as usize].clone(),
             };
             if vms.len() > 1 && counted {
-                classes.push(class(Kind::Many(column)));
-                members.push(vms);
-                column += 1;
+                classes.push(class(Kind::Many(columns)));
+                members.push(vms.clone());
+                columns += 1;
             } else {
-                for vm in vms {
-                    classes.push(class(Kind::One(place[problem.vms[vm as usize].at as usize])));
-                    members.push(vec![vm]);
-                }
+                classes.extend(vms.iter().map(|vm| class(Kind::One(self.places_of(*vm).1))));
+                members.extend(vms.iter().map(|vm| vec![*vm]));
             }
         }
-        // Who is where, and what is left for those who move.
-        let mut on = vec![Vec::new(); hosts.len()];
-        let mut gone: Vec<Vec<i64>> = vec![vec![0; resources.len()]; hosts.len()];
-        let mut count = vec![0usize; hosts.len()];
-        for (class, vms) in members.iter().enumerate() {
-            for vm in vms {
-                let host = place[state.at(*vm) as usize] as usize;
-                on[host].push(class as u32);
-                count[host] += 1;
-                for (sum, r) in gone[host].iter_mut().zip(&resources) {
-                    *sum += problem.vms[*vm as usize].size[*r];
-                }
+        (classes, members, columns as usize)
+    }
+
+    /// What is left for those who move: host by host, each resource.
+    fn capacity(&self) -> Vec<i64> {
+        let (state, problem) = (&self.search.state, self.search.problem());
+        let mut gone = vec![0; self.hosts.len() * self.resources.len()];
+        for vm in self.alike.iter().flatten() {
+            let first = self.places_of(*vm).0 as usize * self.resources.len();
+            for (k, (r, _)) in self.resources.iter().enumerate() {
+                gone[first + k] += Sum::from(problem.vms[*vm as usize].size[*r]);
             }
         }
-        let mut capacity = Vec::new();
-        for (i, host) in hosts.iter().enumerate() {
-            for (k, r) in resources.iter().enumerate() {
+        let mut capacity = Vec::with_capacity(gone.len());
+        for host in &self.hosts {
+            for (r, scale) in &self.resources {
                 let most = problem.hosts[*host as usize].capacity[*r];
-                let held = state.load(*host)[*r] - Sum::from(gone[i][k]);
+                let held = state.load(*host)[*r] - gone[capacity.len()];
                 // Without a limit everything fits, whatever it is.
-                let free = if most == i64::MAX { UNLIMITED } else { ((Sum::from(most) - held) / scales[k]) as i64 };
+                let free = if most == i64::MAX { UNLIMITED } else { ((Sum::from(most) - held) / scale) as i64 };
                 capacity.push(free);
             }
         }
-        // What can be emptied, and how much of it.
+        capacity
+    }
+
+    /// What can be emptied at a gain, those first whose VMs cost least to move for what is saved.
+    fn candidates(&self) -> Vec<u32> {
+        let (state, problem) = (&self.search.state, self.search.problem());
+        let mut count = vec![0usize; self.hosts.len()];
+        self.alike.iter().flatten().for_each(|vm| count[self.places_of(*vm).0 as usize] += 1);
         let mut candidates: Vec<(Sum, usize, u32)> = Vec::new();
-        for (i, host) in hosts.iter().enumerate() {
+        for (i, host) in self.hosts.iter().enumerate() {
             let saved = state.awake_points(*host);
             if saved > 0 && count[i] == state.on(*host).len() {
-                let moved: Sum = state.on(*host).iter().map(|vm| if state.is_home(*vm) { cost(*vm) } else { 0 }).sum();
+                let of = |vm: &u32| if state.is_home(*vm) { cost(problem, *vm) } else { 0 };
+                let moved: Sum = state.on(*host).iter().map(of).sum();
                 if moved < saved {
                     candidates.push((moved * (1 << 20) / saved, count[i], i as u32));
                 }
             }
         }
         candidates.sort_unstable();
-        let candidates: Vec<u32> = candidates.into_iter().map(|it| it.2).collect();
-        let mut packing = Packing::new(resources.len(), classes, capacity, on, columns);
+        candidates.into_iter().map(|it| it.2).collect()
+    }
+}
+
+/// What it costs that the VM is not at home.
+fn cost(problem: &Problem, vm: u32) -> Sum {
+    let it = &problem.vms[vm as usize];
+    Sum::from(it.move_cost) - Sum::from(it.stay_cost)
+}
+
+/// How many of the candidates can be emptied so that the sums of all sizes have room on the other hosts.
+fn most(packing: &Packing, candidates: &[u32]) -> usize {
+    let resources = packing.resources;
+    let mut spare = vec![0; resources];
+    for (i, (capacity, load)) in packing.capacity.iter().zip(&packing.load).enumerate() {
+        spare[i % resources] += Sum::from(capacity - load);
+    }
+    let leaves_room = |host: &&u32| {
+        let capacity = &packing.capacity[**host as usize * resources..][..resources];
+        spare.iter_mut().zip(capacity).for_each(|(spare, capacity)| *spare -= Sum::from(*capacity));
+        spare.iter().all(|it| *it >= 0)
+    };
+    candidates.iter().take_while(leaves_room).count()
+}
+
+impl Question {
+    fn new(search: &Search<'_>) -> Option<Self> {
+        let field = Field::new(search);
+        let (classes, members, columns) = field.classes();
+        let mut on = vec![Vec::new(); field.hosts.len()];
         for (class, vms) in members.iter().enumerate() {
-            if let Kind::Many(column) = packing.classes[class].kind {
-                for vm in vms {
-                    let (at, home) = (place[state.at(*vm) as usize], place[problem.vms[*vm as usize].at as usize]);
-                    packing.more[at as usize * columns + column as usize] += 1;
-                    if home != u32::MAX {
-                        packing.more[home as usize * columns + column as usize] -= 1;
-                    }
+            vms.iter().for_each(|vm| on[field.places_of(*vm).0 as usize].push(class as u32));
+        }
+        let mut packing = Packing::new(field.resources.len(), classes, field.capacity(), on, columns);
+        for (class, vms) in members.iter().enumerate() {
+            let Kind::Many(column) = packing.classes[class].kind else { continue };
+            for vm in vms {
+                let (at, home) = field.places_of(*vm);
+                packing.more[at as usize * columns + column as usize] += 1;
+                if home != u32::MAX {
+                    packing.more[home as usize * columns + column as usize] -= 1;
                 }
             }
         }
-        // As many as leave room for the sums.
-        let mut spare: Vec<Sum> = (0..resources.len())
-            .map(|k| {
-                (0..hosts.len())
-                    .map(|h| {
-                        Sum::from(packing.capacity[h * resources.len() + k] - packing.load[h * resources.len() + k])
-                    })
-                    .sum()
-            })
-            .collect();
-        let mut most = 0;
-        for host in &candidates {
-            for (k, spare) in spare.iter_mut().enumerate() {
-                *spare -= Sum::from(packing.capacity[*host as usize * resources.len() + k]);
-            }
-            if spare.iter().any(|it| *it < 0) {
-                break;
-            }
-            most += 1;
-        }
-        let mut typical: Vec<i64> = moving.iter().map(|vm| points(cost(*vm))).collect();
+        let mut typical: Vec<i64> =
+            field.alike.iter().flatten().map(|vm| field.points(cost(search.problem(), *vm))).collect();
         typical.sort_unstable();
         let typical = *typical.get(typical.len() / 2)?;
-        (most > 0).then_some(Question { packing, hosts, members, candidates, most, typical })
+        let candidates = field.candidates();
+        let most = most(&packing, &candidates);
+        (most > 0).then_some(Question { packing, hosts: field.hosts, members, candidates, most, typical })
     }
 
     /// Closes and packs. Returns the work.
