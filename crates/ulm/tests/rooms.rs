@@ -97,6 +97,14 @@ fn no_room_knows_an_upper_one() {
     assert!(wrong.is_empty(), "{wrong:#?}");
 }
 
+/// There is more than one binary in the workspace, and the README says `cargo run -- demo`.
+#[test]
+fn cargo_run_without_a_name_runs_the_command() {
+    let text = std::fs::read_to_string(crates().join("ulm/Cargo.toml")).expect("the command has a Cargo.toml");
+    let manifest: toml::Table = text.parse().expect("the command's Cargo.toml is TOML");
+    assert_eq!(manifest["package"].get("default-run").and_then(toml::Value::as_str), Some("ulm"));
+}
+
 #[test]
 fn libvirt_stands_on_its_own() {
     assert_eq!(ours(&rooms()["ulm-libvirt"].needs), BTreeSet::new());
