@@ -1,4 +1,5 @@
-//! Why not, what there is room for, what is shared, and the best host: answers for one state of things, be it the present one or a snapshot from a file.
+//! Why not, what there is room for, what is shared, and the best host: answers for one state of things, be it the present one or a
+//! snapshot from a file.
 
 use serde::{Deserialize, Serialize};
 use ulm_decide::{BestHost, Capacity, Input, SharingReport, Stillness, Wish};

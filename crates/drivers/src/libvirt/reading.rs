@@ -1,5 +1,6 @@
 //! One round's figures of a host, in as few calls as possible: two for the host, one for its NUMA cells if it tells any,
-//! one for the pages that it merges if it counts them ([`super::merging`]), one for all VMs, one small one for each VM whose job has to be known ([`super::jobs`]), and the number of CPUs now and then.
+//! one for the pages that it merges if it counts them ([`super::merging`]), one for all VMs, one small one for each VM whose job has to
+//! be known ([`super::jobs`]), and the number of CPUs now and then.
 
 use std::collections::BTreeMap;
 use std::pin::pin;

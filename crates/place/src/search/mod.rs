@@ -11,10 +11,10 @@
 //!
 //! Method: first what is urgent ([`repair`]), then hosts are emptied, many at once ([`close`]), and where more room is wanted than moves
 //! may make, all hosts trade ([`trade`]). Then steepest descent, quick neighbourhoods first, from the beginning after each success:
-//! one VM goes elsewhere ([`shift`]), two change places ([`swap`]), what should be near comes together ([`gather`]), and what shares pages ([`cluster`]), room is made for
-//! what is wanted ([`rooms`]), a host is emptied as a whole ([`empty`]), one VM makes room for another ([`eject`]). Moves and exchanges
-//! are first looked for between the few most promising VMs and hosts, at last between all. Then VMs go home whose move brings nothing,
-//! and where a question is small, several VMs are looked at together ([`exact`]). At last the
+//! one VM goes elsewhere ([`shift`]), two change places ([`swap`]), what should be near comes together ([`gather`]), and what shares
+//! pages ([`cluster`]), room is made for what is wanted ([`rooms`]), a host is emptied as a whole ([`empty`]), one VM makes room for
+//! another ([`eject`]). Moves and exchanges are first looked for between the few most promising VMs and hosts, at last between all. Then
+//! VMs go home whose move brings nothing, and where a question is small, several VMs are looked at together ([`exact`]). At last the
 //! moves are split into [`packages`]. [`anneal`](anneal()) goes on from there, where there is time.
 //!
 //! Most VMs are passed over at once: what a VM can bring by leaving its host is known without looking at targets
