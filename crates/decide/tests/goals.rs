@@ -118,6 +118,17 @@ fn a_hole_for_the_largest_vm_is_left_where_vms_are_drawn_together() {
 }
 
 #[test]
+fn a_host_that_somebody_wants_empty_is_emptied_whatever_hole_is_lost() {
+    let mut cluster = Cluster::of(&["a", "b"]);
+    cluster.vm("a", "a0", 100, 45);
+    cluster.vm("b", "b0", 100, 20);
+    goal(&mut cluster, GoalKind::Defragment(Defragment::default()));
+    assert_eq!(moves(&cluster.decide()), [""; 0]);
+    goal(&mut cluster, GoalKind::Evacuate).hosts.name = vec!["b".into()];
+    assert_eq!(moves(&cluster.decide()), ["b0: b -> a"]);
+}
+
+#[test]
 fn hosts_that_would_be_needed_within_the_hour_are_not_emptied() {
     let mut cluster = Cluster::of(&["a", "b"]);
     cluster.vm("a", "a0", 500, 8);

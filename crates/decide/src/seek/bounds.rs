@@ -9,16 +9,15 @@ use super::measure::carrying;
 use super::question::{self, Question};
 use crate::report::Bound;
 
-/// What can be said of the best placement that was found: hosts, where it costs something that they carry VMs, and the cost of all.
+/// What can be said of the best placement that was found: hosts, where it costs something that they carry VMs, and the cost of all; nothing
+/// where the present placement costs nothing.
 pub(super) fn bounds(question: &Question, found: &Found) -> Vec<Bound> {
-    if found.before == 0 {
-        return Vec::new();
-    }
+    let Some(before) = u64::try_from(found.before).ok().filter(|before| *before > 0) else { return Vec::new() };
     // Where it costs nothing that hosts carry VMs nobody asks how many do.
     let matter = question.problem.awake.iter().any(|points| *points > 0);
     let least = if matter { bound::hosts(&question.problem) } else { HostBound::default() };
     let hosts = matter.then(|| hosts(question, found, &least));
-    hosts.into_iter().chain(cost(found, bound::cost(&question.problem, &least))).collect()
+    hosts.into_iter().chain([cost(before, found.after, bound::cost(&question.problem, &least))]).collect()
 }
 
 fn hosts(question: &Question, found: &Found, least: &HostBound) -> Bound {
@@ -32,14 +31,13 @@ fn hosts(question: &Question, found: &Found, least: &HostBound) -> Bound {
     }
 }
 
-/// `None` if the present placement costs nothing.
-fn cost(found: &Found, least: Points) -> Option<Bound> {
-    let before = u64::try_from(found.before).ok().filter(|before| *before > 0)?;
-    let part = |points: Points| Share::ratio(u64::try_from(points.max(0)).unwrap_or(0), before);
-    Some(Bound {
+/// As parts of what the present placement costs.
+fn cost(before: u64, after: Points, least: Points) -> Bound {
+    let part = |points: Points| Share::ratio(u64::try_from(points).unwrap_or(0), before);
+    Bound {
         what: "cost by all goals together".into(),
-        reached: format!("{} of the present one", part(found.after)),
+        reached: format!("{} of the present one", part(after)),
         possible: format!("no less than {}", part(least)),
         because: None,
-    })
+    }
 }

@@ -107,8 +107,7 @@ pub(crate) fn improve(round: &mut Round<'_>, goals: &[&Goal], rules: Option<&Goa
         let for_asked = gains.iter().any(|gain| goals.iter().any(|goal| is_asked_for(goal) && goal.name == gain.goal));
         let terms = bargain.terms(goals);
         let lost = || holes.iter().find_map(|hole| hole.lost(&question, round, &at));
-        let refused = terms.refused(round.policy).filter(|_| !for_asked).or_else(lost);
-        if let Some(reason) = refused {
+        if let Some(reason) = terms.refused(round.policy).or_else(lost).filter(|_| !for_asked) {
             // The best prefix: what comes after it gains less for each move.
             at = before;
             findings.held.get_or_insert(reason);

@@ -2,7 +2,7 @@
 //!
 //! Properties: the result is sound and costs less, or nothing is done.
 //!
-//! Abstraction: the same question with one host more, *nowhere*: it costs nothing to be there, and nobody may stay.
+//! Abstraction: the same question with one host more, *nowhere*, where nobody may stay; what VMs pay there is given back.
 //!
 //! Method: a large neighbourhood search (Shaw 1998). Some VMs are chosen that have to do with each other: of the same hosts, of the same
 //! relations, or any. From nowhere they are put back depth first, the largest first, each to its cheapest hosts first; a branch is left
@@ -18,7 +18,7 @@ use ulm_rules::HostSet;
 use super::Search;
 use crate::dice::Dice;
 use crate::placement::Placement;
-use crate::problem::{PlaceHost, Problem, Relation, RelationKind};
+use crate::problem::{PlaceHost, Problem, Relation, RelationKind, Sharing};
 
 /// Questions with more VMs that may move are left alone: by chance their VMs have nothing to do with each other.
 const VMS: usize = 1_000;
@@ -70,7 +70,7 @@ fn bears_nowhere(problem: &Problem) -> bool {
     problem.dependencies.is_empty() && problem.disruption.is_none() && !at_least && !transient && !lifting
 }
 
-/// The question with a host more, the last one, where it costs nothing to be and nobody may go.
+/// The question with a host more, the last one, that costs nothing itself and that nobody may go to.
 fn with_nowhere(problem: &Problem) -> Problem {
     let mut wider = problem.clone();
     let resources = problem.resources;
@@ -227,10 +227,15 @@ impl Hand<'_> {
         }
     }
 
-    /// What a VM pays while it is nowhere and need not pay anywhere.
+    /// What a VM pays while it is nowhere and need not pay anywhere: that it is moved, and its copies of pages, which nobody merges there.
     fn rebate(&self, vm: u32) -> i128 {
-        let it = &self.state.problem().vms[vm as usize];
+        let problem = self.state.problem();
+        let it = &problem.vms[vm as usize];
+        let points = |sharing: &Sharing| -> i128 {
+            sharing.of[vm as usize].iter().map(|class| i128::from(sharing.classes[*class as usize].points)).sum()
+        };
         i128::from(it.move_cost) - i128::from(it.move_cost.min(it.stay_cost))
+            + problem.sharing.as_ref().map_or(0, points)
     }
 
     /// The cheapest hosts, with what the VM costs there more than nowhere.
