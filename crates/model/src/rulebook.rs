@@ -26,7 +26,8 @@ pub struct Rulebook {
     pub limits: Limits,
     /// Pins, exclusions and the like, in the order of the policy file.
     pub rules: Vec<Rule>,
-    /// Whose pages may be reckoned as merged. Without any, every VM counts with its full size everywhere.
+    /// Whose pages may be reckoned as merged: see [what that means](crate::sharing#what-limits-make-of-it). Without any, every VM counts
+    /// with its full size everywhere.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub sharing: Vec<SharingGroup>,
 }

@@ -6,6 +6,22 @@
 //! its tags, level by level. A node has a *weight*: the memory that all VMs below it have in common, beyond what they have in
 //! common already with the nodes above it. On one host `n` VMs below a node save `n − 1` times its weight.
 //!
+//! # What limits make of it
+//!
+//! What was promised on a host, and what it has available for VMs that come, are looked at in every state that a plan can reach, and a VM
+//! that arrives is not merged for minutes. So only VMs that *stay* count as merged: they are on the host in the snapshot, are not in
+//! flight, and no step of the plan moves them, neither before nor later. All this only on hosts that merge ([`Host::merges`]).
+//!
+//! * The *credit* of some VMs on a host is the sum over all nodes of `n − 1` times the node's credit: the part [`SharingGroup::trust`] of
+//!   its weight, less the part [`SharingGroup::reserve`] of that, each rounded down to a byte.
+//! * What is *short* is by how much the credit of all VMs there that are not in flight is above what the host counts as saved
+//!   ([`Merging::saved`]): so much is not merged yet, or no more.
+//! * **Promised.** The memory promised on a host is the sum of the VMs' sizes, less the credit of those that stay as far as that is
+//!   more than what is short.
+//! * **Available.** A VM that goes gives back less than it holds: what others there have, too, stays. So of what a host has available
+//!   its *loss* is taken off: by how much the stated weights save less without those that do not stay (VMs in flight are not
+//!   reckoned), at most what the host counts as saved.
+//!
 //! After Sindelar, Sitaraman, Shenoy: Sharing-aware algorithms for virtual machine colocation, SPAA 2011 (the tree model).
 //!
 //! ```
@@ -40,7 +56,7 @@ pub struct SharingGroup {
     pub levels: Vec<SharingLevel>,
     /// Nodes with a weight of their own.
     pub nodes: Vec<SharingNode>,
-    /// The part of the weights that is counted on as long as no counters of hosts say more.
+    /// The part of the weights that is counted on. In a policy: as long as no counters of hosts say more.
     pub trust: Share,
     /// The part of the credit that is never counted on: merged pages break when guests write to them, all at once if all are updated.
     pub reserve: Share,
@@ -134,7 +150,7 @@ impl Vm {
 }
 
 impl SharingGroup {
-    /// The VM's path: the values of its tags until a level of which it has none.
+    /// The VM's path: the values of its tags until a level of which it has none, or an empty one.
     pub fn path<'v>(&self, vm: &'v Vm) -> Vec<&'v str> {
         let value = |level: &SharingLevel| {
             vm.tags.iter().find_map(|tag| tag.strip_prefix(level.prefix.as_str())).filter(|value| !value.is_empty())

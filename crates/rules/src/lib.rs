@@ -5,6 +5,7 @@
 //! | physics | holds | about | reason code |
 //! |---|---|---|---|
 //! | [`memory`] | in every state, moves in flight counted on both ends | host | `capacity.memory` |
+//! | [`merged`] | what [`memory`] counts once where equal pages are merged | host | |
 //! | [`memory_used`] | when a move begins | host | `capacity.memory_used` |
 //! | [`vcpus`] | in every state, moves in flight counted on both ends | host | `capacity.cpu` |
 //! | [`arch`] | in every state | VM and host | `platform.arch` |
@@ -78,6 +79,7 @@ pub mod maintenance;
 pub mod max_vms;
 pub mod memory;
 pub mod memory_used;
+pub mod merged;
 pub mod networks;
 pub mod numa;
 pub mod one_way;

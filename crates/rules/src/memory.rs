@@ -1,5 +1,6 @@
 //! **Memory promised.** For every host: the sum of the sizes of the VMs that live there or are arriving there is at most
 //! `memory_overcommit · (memory − memory_reserve)`, in every state. A VM in flight counts on both ends.
+//! What VMs that stay have in common counts once where it is merged ([`crate::merged`]).
 
 use ulm_model::{Bytes, Capacity, Host, Reason};
 

@@ -1,5 +1,5 @@
 //! **Spare.** Whichever one of the hosts fails, there is a placement of its VMs on the others that keeps memory and virtual CPUs within their
-//! limits, headroom aside. `rule.spare`. Continuous, no worse: a host that could not be lost in the snapshot need not become one that
+//! limits, headroom aside; they come there in full, and what the others have merged stays merged. `rule.spare`. Continuous, no worse: a host that could not be lost in the snapshot need not become one that
 //! can; concerns the hosts together. Hosts that are up count; a VM in flight counts on both hosts.
 //!
 //! Method: see [`placement`]. What it does not find counts as not there, so that a host may be taken for one that cannot be lost
@@ -12,7 +12,7 @@ pub mod placement;
 
 use std::sync::OnceLock;
 
-use ulm_model::{HostIx, HostState, Reason, RuleKind, Rulebook, Snapshot, VmIx};
+use ulm_model::{Bytes, HostIx, HostState, Reason, RuleKind, Rulebook, Snapshot, VmIx};
 
 use crate::index::Index;
 use crate::state::{Limit, State};
@@ -72,8 +72,8 @@ impl Spare {
         }
     }
 
-    /// By rule and its hosts, whether they could be lost in the snapshot.
-    fn before(&self, snapshot: &Snapshot, limits: &[Limit]) -> &[Vec<bool>] {
+    /// By rule and its hosts, whether they could be lost in the snapshot, where so much was merged on each host.
+    fn before(&self, snapshot: &Snapshot, limits: &[Limit], merged: &[Bytes]) -> &[Vec<bool>] {
         self.before.get_or_init(|| {
             let mut guests = vec![Vec::new(); snapshot.hosts.len()];
             for (ix, vm) in snapshot.vms_ix() {
@@ -85,7 +85,8 @@ impl Spare {
                 }
             }
             let load = |guests: &Vec<VmIx>| Size::sum(guests.iter().map(|vm| Size::of(snapshot.vm(*vm))));
-            let loads = guests.iter().map(load).collect();
+            let less = |(load, merged): (Size, &Bytes)| Size { memory: load.memory.saturating_sub(merged.0), ..load };
+            let loads = guests.iter().map(load).zip(merged).map(less).collect();
             let survey = Survey { snapshot, limits, loads, guests: &guests, further: None };
             let of_rule = |rule: &SpareRule| survey.can_be_lost(&rule.hosts, |_| true);
             self.rules.iter().map(of_rule).collect()
@@ -146,7 +147,7 @@ impl State<'_> {
         if !concerned || self.spare.guests[to.at()].contains(&vm) {
             return Ok(());
         }
-        let before = self.spare.before(self.snapshot(), &self.limits);
+        let before = self.spare.before(self.snapshot(), &self.limits, &self.merged.at_first(self.loads.len()));
         let survey = self.survey(Some((vm, to)));
         for (rule, before) in self.spare.rules.iter().zip(before) {
             if rule.hosts.binary_search(&to).is_err() {
@@ -162,8 +163,11 @@ impl State<'_> {
 
     fn survey(&self, further: Option<(VmIx, HostIx)>) -> Survey<'_> {
         let mut loads: Vec<Size> =
-            self.loads.iter().map(|load| Size { memory: load.memory.0, vcpus: load.vcpus }).collect();
+            self.loads.iter().map(|load| Size { memory: load.promised().0, vcpus: load.vcpus }).collect();
         if let Some((vm, to)) = further {
+            let home = self.snapshot().vm(vm).host;
+            let less = self.load(home).merged.saturating_sub(self.merged_without(home, [vm]).credit);
+            loads[home.at()].memory = loads[home.at()].memory.saturating_add(less.0);
             loads[to.at()] = Size::sum([loads[to.at()], Size::of(self.snapshot().vm(vm))].into_iter());
         }
         Survey { snapshot: self.snapshot(), limits: &self.limits, loads, guests: &self.spare.guests, further }

@@ -12,6 +12,8 @@ use crate::{Initiative, capacity, headroom, memory, memory_used, numa, vcpus};
 pub struct Load {
     /// Sizes of the VMs that live there or are arriving.
     pub memory: Bytes,
+    /// What those that stay have in common, so far as it counts: see [`crate::merged`].
+    pub merged: Bytes,
     /// Their virtual CPUs.
     pub vcpus: u64,
     /// What the processes of the arriving ones hold, so far as it must still be found on the host.
@@ -59,6 +61,13 @@ pub(super) struct Places {
     only: Vec<Option<HostIx>>,
     /// For those that count on several.
     several: BTreeMap<VmIx, Vec<HostIx>>,
+}
+
+impl Load {
+    /// The memory that is promised.
+    pub fn promised(&self) -> Bytes {
+        self.memory.saturating_sub(self.merged)
+    }
 }
 
 impl Limit {
@@ -155,18 +164,27 @@ impl State<'_> {
             self.relations.remove(vm, host, last, self.places.of(vm));
             self.spare.remove(vm, host);
         }
+        self.stays_no_more(vm, host);
         let (vm, load) = (self.snapshot.vm(vm), &mut self.loads[host.at()]);
         load.memory = load.memory.saturating_sub(vm.memory);
         load.vcpus = load.vcpus.saturating_sub(u64::from(vm.vcpus));
     }
-    /// Begins a move: from now on the VM counts on both hosts and is moving.
+    /// Begins a move: from now on the VM counts on both hosts, in full, and is moving.
     pub fn begin(&mut self, vm: VmIx, to: HostIx) {
-        self.loads[self.snapshot.vm(vm).host.at()].moves += 1;
+        let home = self.snapshot.vm(vm).host;
+        self.loads[home.at()].moves += 1;
+        self.stays_no_more(vm, home);
         self.arrive(vm, to);
         self.moves += 1;
         if let Err(place) = self.moving.binary_search(&vm) {
             self.moving.insert(place, vm);
             self.budgets.begin(self.snapshot, &self.rulebook.rules, &self.index, vm);
+        }
+    }
+    fn stays_no_more(&mut self, vm: VmIx, host: HostIx) {
+        if self.snapshot.vm(vm).host == host {
+            self.merged.leave(vm, host);
+            self.loads[host.at()].merged = self.merged.credit(host);
         }
     }
     pub(super) fn arrive(&mut self, vm: VmIx, to: HostIx) {
@@ -185,11 +203,11 @@ impl State<'_> {
         let (load, limit) = (&self.loads[host.at()], &self.limits[host.at()]);
         let automatic = Initiative::Automatic;
         Room {
-            memory: left(limit.memory.0, load.memory.0),
+            memory: left(limit.memory.0, load.promised().0),
             really: limit.available.map_or(-1, |available| left(available.0, load.arriving.0)),
             vcpus: left(limit.vcpus, load.vcpus),
             automatic: (
-                left(limit.memory_for(automatic).0, load.memory.0),
+                left(limit.memory_for(automatic).0, load.promised().0),
                 left(limit.vcpus_for(automatic), load.vcpus),
             ),
         }

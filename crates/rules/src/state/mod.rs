@@ -25,6 +25,7 @@ pub use profile::Profile;
 use crate::budget::Budgets;
 use crate::doubts::Doubts;
 use crate::index::{Index, Lists};
+use crate::merged::Merged;
 use crate::spare::Spare;
 use crate::window::Windows;
 use crate::{HostSet, Initiative, host_state};
@@ -55,6 +56,7 @@ pub struct State<'s> {
     places: Places,
     relations: Relations,
     pub(crate) spare: Spare,
+    pub(crate) merged: Merged,
     windows: Windows,
     budgets: Budgets<'s>,
     moving: Vec<VmIx>,
@@ -105,6 +107,7 @@ impl<'s> State<'s> {
             places: Places::new(snapshot.vms.len()),
             relations: Relations::new(snapshot, rulebook, &index),
             spare: Spare::new(snapshot, rulebook, &index),
+            merged: Merged::new(snapshot, rulebook),
             windows: moment.map_or_else(Windows::default, |moment| Windows::at(rulebook, moment.now)),
             budgets: Budgets::new(snapshot, &rulebook.rules, &index, moment),
             moving: snapshot.in_flight.iter().map(|flight| flight.vm).collect(),
@@ -124,6 +127,9 @@ impl<'s> State<'s> {
             .map(|initiative| snapshot.hosts_ix().map(|(ix, _)| state.first_closed(ix, initiative)).collect());
         for (ix, vm) in snapshot.vms_ix() {
             state.add(ix, vm.host);
+        }
+        for (ix, _) in snapshot.hosts_ix() {
+            state.loads[ix.at()].merged = state.merged.credit(ix);
         }
         for flight in &snapshot.in_flight {
             state.loads[flight.from.at()].moves += 1;

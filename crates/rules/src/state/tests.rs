@@ -26,7 +26,10 @@ fn a_vm_in_flight_counts_on_both_hosts() {
     let rulebook = rulebook();
     let state = State::new(&snapshot, &rulebook);
     assert_eq!(state.load(HostIx(0)).memory, Bytes::gib(8));
-    assert_eq!(state.load(HostIx(2)), Load { memory: Bytes::gib(4), vcpus: 2, arriving: Bytes::gib(3), moves: 1 });
+    assert_eq!(
+        state.load(HostIx(2)),
+        Load { memory: Bytes::gib(4), merged: Bytes(0), vcpus: 2, arriving: Bytes::gib(3), moves: 1 }
+    );
     assert_eq!(codes(&state.vm_stays(VmIx(0), Initiative::ByHand)), ["vm.moving"]);
 }
 

@@ -259,16 +259,17 @@ impl State<'_> {
         let (host, load, limit) = (self.snapshot.host(to), self.load(to), self.limit(to));
         let held = memory_used::ordinary(vm);
         let rules = || self.index.of_host(to).iter().map(|number| self.rule(*number));
-        let memory_fits = memory::fits(load.memory, vm.memory, limit.memory);
+        let promised = load.promised();
+        let memory_fits = memory::fits(promised, vm.memory, limit.memory);
         let vcpus_fit = vcpus::fits(load.vcpus, vm.vcpus, limit.vcpus);
-        if memory_fits && !memory::fits(load.memory, vm.memory, limit.memory_for(initiative)) {
+        if memory_fits && !memory::fits(promised, vm.memory, limit.memory_for(initiative)) {
             reasons.extend(headroom::reason(host, Resource::Memory, rules()));
         }
         if vcpus_fit && !vcpus::fits(load.vcpus, vm.vcpus, limit.vcpus_for(initiative)) {
             reasons.extend(headroom::reason(host, Resource::Cpu, rules()));
         }
         if !memory_fits {
-            reasons.push(memory::reason(host, load.memory, vm.memory, limit.memory));
+            reasons.push(memory::reason(host, promised, vm.memory, limit.memory));
         }
         if !memory_used::fits(limit.available, load.arriving, held) {
             reasons.push(memory_used::reason(host, limit.available, load.arriving, held));

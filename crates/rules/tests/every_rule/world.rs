@@ -119,8 +119,14 @@ fn host() -> impl Strategy<Value = Host> {
         proptest::sample::select(vec!["", "rack=1", "rack=2"]),
         proptest::sample::select(vec!["", "gen=1", "gen=2", "gen=10", "gen=new", "gen=-3"]),
     );
-    (10u64..70, 0u64..30, 500u64..9000, 0u8..12, tags, proptest::collection::vec(cell, 0..4)).prop_map(
-        |(memory, used, cpu, state, (rack, generation), mut cells)| {
+    let merging = (0u64..30, 0u64..5).prop_map(|(saved, full_scans)| Merging {
+        saved: Bytes(saved),
+        full_scans,
+        ..Merging::default()
+    });
+    let cells = proptest::collection::vec(cell, 0..4);
+    (10u64..70, 0u64..30, 500u64..9000, 0u8..12, tags, cells, proptest::option::of(merging)).prop_map(
+        |(memory, used, cpu, state, (rack, generation), mut cells, merging)| {
             for (i, cell) in cells.iter_mut().enumerate() {
                 cell.id = i as u32;
             }
@@ -141,7 +147,7 @@ fn host() -> impl Strategy<Value = Host> {
                 storage: Default::default(),
                 tags: [rack, generation].into_iter().filter(|tag| !tag.is_empty()).map(Into::into).collect(),
                 cells,
-                merging: None,
+                merging,
             }
         },
     )
@@ -176,6 +182,20 @@ fn vm() -> impl Strategy<Value = Vm> {
     })
 }
 
+fn sharing_group() -> impl Strategy<Value = SharingGroup> {
+    let level = |prefix: &str, weight| SharingLevel { prefix: prefix.into(), weight: Bytes(weight) };
+    (vm_selector(), 0u64..6, 0u64..6, 0u32..101, 0u32..101).prop_map(move |(vms, app, old, trust, reserve)| {
+        SharingGroup {
+            name: String::new(),
+            vms,
+            levels: vec![level("app=", app), level("o", old)],
+            nodes: Vec::new(),
+            trust: Share::percent(trust),
+            reserve: Share::percent(reserve / 2),
+        }
+    })
+}
+
 /// Any small cluster, judged by rules of this kind.
 pub fn worlds(kind: BoxedStrategy<RuleKind>) -> impl Strategy<Value = World> {
     let vm = (vm(), any::<u8>(), any::<u8>(), 0u8..9);
@@ -188,8 +208,10 @@ pub fn worlds(kind: BoxedStrategy<RuleKind>) -> impl Strategy<Value = World> {
         proptest::collection::vec(past, 0..9),
         0i64..48,
         capacity,
+        proptest::collection::vec(sharing_group(), 0..3),
     );
-    parts.prop_map(|(mut hosts, vms, rules, past, half_hour, (memory_overcommit, reserve, cpu_overcommit))| {
+    parts.prop_map(|(mut hosts, vms, rules, past, half_hour, capacity, sharing)| {
+        let (memory_overcommit, reserve, cpu_overcommit) = capacity;
         let count = hosts.len() as u32;
         for (i, host) in hosts.iter_mut().enumerate() {
             host.name = HostName(format!("h{i}"));
@@ -201,7 +223,7 @@ pub fn worlds(kind: BoxedStrategy<RuleKind>) -> impl Strategy<Value = World> {
                 capacity: Capacity { memory_overcommit, memory_reserve: Bytes(reserve), cpu_overcommit },
                 limits: Limits { moves: 4, moves_per_host: 1 },
                 rules,
-                sharing: Vec::new(),
+                sharing,
             },
             now,
             past: Vec::new(),

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use ulm_model::*;
 use ulm_rules::Initiative;
 
-use super::part;
+use super::{part, vm_is_selected};
 use crate::world::World;
 
 impl World {
@@ -24,10 +24,62 @@ impl World {
         (memory, part(given.2.unwrap_or(usual.cpu_overcommit), one.cpu.0) / 1000)
     }
 
-    pub(super) fn promised(&self, host: HostIx, places: impl Fn(VmIx) -> Vec<HostIx>) -> (u64, u64) {
+    /// `moved` says which VMs have begun to move after the snapshot.
+    pub(super) fn promised(
+        &self,
+        host: HostIx,
+        places: impl Fn(VmIx) -> Vec<HostIx>,
+        moved: impl Fn(VmIx) -> bool,
+    ) -> (u64, u64) {
         let on = |vm: VmIx| places(vm).iter().filter(|place| **place == host).count() as u64;
         let sum = |size: fn(&Vm) -> u64| self.all_vms().map(|vm| on(vm) * size(self.vm(vm))).sum::<u64>();
-        (sum(|vm| vm.memory.0), sum(|vm| u64::from(vm.vcpus)))
+        (sum(|vm| vm.memory.0) - self.merged(host, moved), sum(|vm| u64::from(vm.vcpus)))
+    }
+
+    /// Whether the VM has begun to move since the snapshot.
+    pub(super) fn has_moved(&self, vm: VmIx) -> bool {
+        self.since.iter().any(|since| since.vm == vm)
+    }
+
+    /// What counts once on the host: of each two neighbours in the order of their paths what the paths have in common.
+    fn merged(&self, host: HostIx, moved: impl Fn(VmIx) -> bool) -> u64 {
+        let Some(counted) = self.host(host).merging.filter(|it| it.full_scans >= 2) else { return 0 };
+        let flies = |vm: &VmIx| self.snapshot.in_flight.iter().any(|flight| flight.vm == *vm);
+        let there: Vec<VmIx> = self.all_vms().filter(|vm| self.vm(*vm).host == host && !flies(vm)).collect();
+        let all = self.in_common(&there);
+        let stay: Vec<VmIx> = there.into_iter().filter(|vm| !moved(*vm)).collect();
+        self.in_common(&stay).saturating_sub(all.saturating_sub(counted.saved.0))
+    }
+
+    fn in_common(&self, vms: &[VmIx]) -> u64 {
+        let mut paths: Vec<(usize, Vec<(String, u64)>)> = vms.iter().filter_map(|vm| self.path(*vm)).collect();
+        paths.sort();
+        let common = |pair: &[(usize, Vec<(String, u64)>)]| -> u64 {
+            let same = pair[0].1.iter().zip(&pair[1].1).take_while(|(a, b)| pair[0].0 == pair[1].0 && a.0 == b.0);
+            same.map(|(a, _)| a.1).sum()
+        };
+        paths.windows(2).map(common).sum()
+    }
+
+    /// The VM's group and its path, with what each node is credited with.
+    fn path(&self, ix: VmIx) -> Option<(usize, Vec<(String, u64)>)> {
+        let vm = self.vm(ix);
+        if vm.unmergeable || vm.needs.as_ref().unwrap().pages.is_some() {
+            return None;
+        }
+        let groups = &self.rulebook.sharing;
+        let number = groups.iter().position(|group| vm_is_selected(&group.vms, vm))?;
+        let (group, mut path, mut weights) = (&groups[number], Vec::new(), 0);
+        for level in &group.levels {
+            let Some(value) = vm.tags.iter().find_map(|tag| tag.strip_prefix(&level.prefix)) else { break };
+            weights += level.weight.0;
+            if value.is_empty() || weights > vm.memory.0 {
+                break;
+            }
+            let sure = part(group.trust, level.weight.0);
+            path.push((value.to_owned(), part(Share(10_000 - group.reserve.0), sure)));
+        }
+        Some((number, path))
     }
 
     pub(super) fn largest_headroom(&self, host: HostIx, resource: Resource) -> (Share, String) {
@@ -45,7 +97,7 @@ impl World {
 
     pub(super) fn capacity(&self, ix: VmIx, to: HostIx, initiative: Initiative, reasons: &mut Vec<Reason>) {
         let (vm, host) = (self.vm(ix), self.host(to).name.clone());
-        let (limits, promised) = (self.limits(to), self.promised(to, |vm| self.places(vm)));
+        let (limits, promised) = (self.limits(to), self.promised(to, |vm| self.places(vm), |vm| self.has_moved(vm)));
         let with = (promised.0 + vm.memory.0, promised.1 + u64::from(vm.vcpus));
         if with.0 > limits.0 {
             let free = Bytes(limits.0.saturating_sub(promised.0));

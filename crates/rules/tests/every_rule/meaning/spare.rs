@@ -6,8 +6,12 @@ use super::host_is_selected;
 use crate::world::World;
 
 impl World {
-    /// The hosts of each spare rule that cannot be lost when VMs count at these places.
-    pub fn cannot_be_lost(&self, places: &dyn Fn(VmIx) -> Vec<HostIx>) -> Vec<(HostIx, Reason)> {
+    /// The hosts of each spare rule that cannot be lost when VMs count at these places, and these have moved.
+    pub fn cannot_be_lost(
+        &self,
+        places: &dyn Fn(VmIx) -> Vec<HostIx>,
+        moved: &dyn Fn(VmIx) -> bool,
+    ) -> Vec<(HostIx, Reason)> {
         let mut lost = Vec::new();
         for rule in self.rulebook.rules.iter().filter(|rule| rule.kind == RuleKind::Spare) {
             let counts = |host: &HostIx| {
@@ -18,7 +22,7 @@ impl World {
                 let mut others: Vec<(HostIx, (u64, u64))> = hosts
                     .iter()
                     .filter(|other| *other != host)
-                    .map(|other| (*other, self.promised(*other, places)))
+                    .map(|other| (*other, self.promised(*other, places, moved)))
                     .collect();
                 let on = |vm: &VmIx| places(*vm).contains(host);
                 let vms: Vec<VmIx> = self.all_vms().filter(on).collect();
@@ -49,7 +53,7 @@ impl World {
         if self.places(ix).contains(&to) {
             return None;
         }
-        let before = self.cannot_be_lost(&|vm| self.places_before(vm));
+        let before = self.cannot_be_lost(&|vm| self.places_before(vm), &|_| false);
         let with = |vm: VmIx| {
             let mut places = self.places(vm);
             places.extend((vm == ix).then_some(to));
@@ -60,11 +64,14 @@ impl World {
             let rule = self.rulebook.rules.iter().find(|one| one.name == *rule).unwrap();
             self.host(to).state == HostState::Up && host_is_selected(&rule.hosts, self.host(to))
         };
-        let after = self.cannot_be_lost(&with);
+        let after = self.cannot_be_lost(&with, &|vm| vm == ix || self.has_moved(vm));
         after.into_iter().find(|lost| !before.contains(lost) && concerns(&lost.1)).map(|(_, reason)| reason)
     }
 
     pub fn spare(&self) -> Vec<Reason> {
-        self.cannot_be_lost(&|vm| self.places(vm)).into_iter().map(|(_, reason)| reason).collect()
+        self.cannot_be_lost(&|vm| self.places(vm), &|vm| self.has_moved(vm))
+            .into_iter()
+            .map(|(_, reason)| reason)
+            .collect()
     }
 }

@@ -1,0 +1,206 @@
+//! **Memory merged.** On hosts that merge equal pages, what VMs that stay have in common is promised once, and what VMs that go have in
+//! common with others is not given back. Meaning: [`ulm_model::sharing`]. Not a rule by itself: it is what [`crate::memory`] counts.
+//!
+//! Method: for each host that merges and each class how many VMs there stay; the credit of the host beside it. A VM that begins to move
+//! stays no more, whatever becomes of the move.
+//!
+//! Complexity: one look-up for each class of a VM when it begins to move. Without sharing groups nothing is kept, and nothing costs.
+
+use std::collections::BTreeMap;
+
+use ulm_model::{Bytes, Host, HostIx, Rulebook, Sharing, SharingClass, Snapshot, VmIx};
+
+use crate::select::selects_vm;
+use crate::state::State;
+
+/// Who stays, and what that saves.
+#[derive(Debug, Default)]
+pub(crate) struct Merged {
+    sharing: Sharing,
+    /// By VM; empty without sharing groups.
+    stays: Vec<bool>,
+    hosts: Vec<Merging>,
+}
+
+/// One host; empty where nothing is merged.
+#[derive(Clone, Debug, Default)]
+struct Merging {
+    /// By class, how many VMs stay.
+    count: BTreeMap<u32, u64>,
+    /// Of all that stay.
+    credit: Bytes,
+    /// What the weights say that is saved, by all that stay.
+    weight: Bytes,
+    /// The same of all that were there and not moving in the snapshot.
+    weight_before: Bytes,
+    /// What counted then.
+    counted_before: Bytes,
+    /// What is counted on and not merged.
+    short: Bytes,
+    /// What the host counts as saved.
+    saved: Bytes,
+}
+
+/// What merging leaves of a host if some VMs do not stay.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Remains {
+    /// By so much less is promised than the VMs' sizes.
+    pub credit: Bytes,
+    /// So much of the memory of those that go is not given back.
+    pub loss: Bytes,
+}
+
+impl Merged {
+    /// Everybody stays but those that are moving already.
+    pub fn new(snapshot: &Snapshot, rulebook: &Rulebook) -> Self {
+        if rulebook.sharing.is_empty() || !snapshot.hosts.iter().any(Host::merges) {
+            return Merged::default();
+        }
+        let sharing = Sharing::of(snapshot, &rulebook.sharing, selects_vm);
+        let mut stays = vec![true; snapshot.vms.len()];
+        snapshot.in_flight.iter().for_each(|flight| stays[flight.vm.at()] = false);
+        let mut hosts = vec![Merging::default(); snapshot.hosts.len()];
+        for (ix, vm) in snapshot.vms_ix().filter(|(ix, vm)| stays[ix.at()] && snapshot.host(vm.host).merges()) {
+            let host = &mut hosts[vm.host.at()];
+            for class in &sharing.of_vm[ix.at()] {
+                let count = host.count.entry(*class).or_default();
+                *count += 1;
+                if *count > 1 {
+                    let SharingClass { credit, weight, .. } = sharing.classes[*class as usize];
+                    (host.credit, host.weight) = (host.credit + credit, host.weight + weight);
+                }
+            }
+        }
+        for (host, told) in hosts.iter_mut().zip(&snapshot.hosts) {
+            host.saved = told.merging.map_or(Bytes(0), |merging| merging.saved);
+            host.short = host.credit.saturating_sub(host.saved);
+            (host.weight_before, host.counted_before) = (host.weight, host.counted());
+        }
+        Merged { sharing, stays, hosts }
+    }
+
+    /// By how much less is promised on the host than the VMs' sizes.
+    pub fn credit(&self, host: HostIx) -> Bytes {
+        self.hosts.get(host.at()).map_or(Bytes(0), Merging::counted)
+    }
+
+    /// [`Merged::credit`] in the snapshot, by host.
+    pub fn at_first(&self, hosts: usize) -> Vec<Bytes> {
+        (0..hosts).map(|host| self.hosts.get(host).map_or(Bytes(0), |host| host.counted_before)).collect()
+    }
+
+    /// The VM stays no more.
+    pub fn leave(&mut self, vm: VmIx, home: HostIx) {
+        if self.stays.get_mut(vm.at()).is_some_and(std::mem::take) {
+            self.hosts[home.at()].leave(&self.sharing, vm);
+        }
+    }
+
+    fn without(&self, host: HostIx, gone: impl Iterator<Item = VmIx>) -> Remains {
+        let Some(host) = self.hosts.get(host.at()) else { return Remains::default() };
+        let mut left = host.clone();
+        gone.filter(|vm| self.stays[vm.at()]).for_each(|vm| left.leave(&self.sharing, vm));
+        Remains { credit: left.counted(), loss: left.weight_before.saturating_sub(left.weight).min(left.saved) }
+    }
+}
+
+impl Merging {
+    fn counted(&self) -> Bytes {
+        self.credit.saturating_sub(self.short)
+    }
+
+    fn leave(&mut self, sharing: &Sharing, vm: VmIx) {
+        for class in &sharing.of_vm[vm.at()] {
+            // Where nothing is merged nobody is counted.
+            let Some(count) = self.count.get_mut(class) else { continue };
+            *count -= 1;
+            if *count > 0 {
+                let SharingClass { credit, weight, .. } = sharing.classes[*class as usize];
+                (self.credit, self.weight) = (self.credit.saturating_sub(credit), self.weight.saturating_sub(weight));
+            }
+        }
+    }
+}
+
+impl State<'_> {
+    /// What merging leaves of the host if these VMs of it, each once, do not stay in addition to those that have begun to move.
+    pub fn merged_without(&self, host: HostIx, gone: impl IntoIterator<Item = VmIx>) -> Remains {
+        self.merged.without(host, gone.into_iter())
+    }
+
+    /// Whether less would be promised on hosts if the VM stayed no more where it is.
+    pub fn gives_credit(&self, vm: VmIx) -> bool {
+        let home = self.snapshot().vm(vm).host;
+        self.merged_without(home, [vm]).credit < self.merged.credit(home)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ulm_model::{Merging as Counters, Share, SharingGroup, SharingLevel, VmSelector};
+
+    use super::*;
+    use crate::testing::{host, rulebook, vm};
+
+    /// Two hosts; `a` merges, and has three VMs with a GiB in common.
+    fn cluster(saved: u64) -> (Snapshot, Rulebook) {
+        let mut snapshot = Snapshot { hosts: ["a", "b"].map(host).into(), ..Snapshot::default() };
+        let counted = Counters { saved: Bytes::gib(saved), full_scans: 2, ..Counters::default() };
+        snapshot.hosts[0].merging = Some(counted);
+        snapshot.vms = (1..=3).map(|i| vm(i, 0)).collect();
+        snapshot.vms.iter_mut().for_each(|vm| _ = vm.tags.insert("os:a".into()));
+        let group = SharingGroup {
+            name: "g".into(),
+            vms: VmSelector { name: vec!["*".into()], tag: vec![] },
+            levels: vec![SharingLevel { prefix: "os:".into(), weight: Bytes::gib(1) }],
+            nodes: vec![],
+            trust: Share::percent(50),
+            reserve: Share::percent(50),
+        };
+        (snapshot, Rulebook { sharing: vec![group], ..rulebook() })
+    }
+
+    #[test]
+    fn what_vms_that_stay_have_in_common_is_promised_once() {
+        let (snapshot, rulebook) = cluster(2);
+        let mut state = State::new(&snapshot, &rulebook);
+        assert_eq!(state.load(HostIx(0)).promised(), Bytes::mib(12 * 1024 - 512));
+        assert_eq!(
+            state.merged_without(HostIx(0), [VmIx(1)]),
+            Remains { credit: Bytes::mib(256), loss: Bytes::gib(1) },
+            "the loss is by the stated weights"
+        );
+        state.begin(VmIx(1), HostIx(1));
+        assert_eq!(state.load(HostIx(0)).promised(), Bytes::mib(12 * 1024 - 256), "it counts in full on both");
+        assert_eq!(state.load(HostIx(1)).promised(), Bytes::gib(4));
+        state.remove(VmIx(1), HostIx(0));
+        assert_eq!(state.load(HostIx(0)).promised(), Bytes::mib(8 * 1024 - 256));
+    }
+
+    #[test]
+    fn nothing_is_merged_where_nothing_was_seen_to_be() {
+        let changes: [fn(&mut Snapshot); 4] = [
+            |snapshot| snapshot.hosts[0].merging = None,
+            |snapshot| snapshot.hosts[0].merging.as_mut().unwrap().full_scans = 1,
+            |snapshot| snapshot.hosts[0].merging.as_mut().unwrap().saved = Bytes(0),
+            |snapshot| snapshot.vms.iter_mut().for_each(|vm| vm.unmergeable = true),
+        ];
+        for change in changes {
+            let (mut snapshot, rulebook) = cluster(2);
+            change(&mut snapshot);
+            let state = State::new(&snapshot, &rulebook);
+            assert_eq!(state.load(HostIx(0)).promised(), Bytes::gib(12));
+            assert!(!state.gives_credit(VmIx(0)));
+        }
+    }
+
+    #[test]
+    fn what_the_host_does_not_count_as_saved_is_short_whoever_goes() {
+        let (mut snapshot, rulebook) = cluster(0);
+        snapshot.hosts[0].merging.as_mut().unwrap().saved = Bytes::mib(300);
+        let state = State::new(&snapshot, &rulebook);
+        assert_eq!(state.load(HostIx(0)).merged, Bytes::mib(300));
+        let left = state.merged_without(HostIx(0), [VmIx(0)]);
+        assert_eq!(left, Remains { credit: Bytes::mib(44), loss: Bytes::mib(300) }, "perhaps it is what was saved");
+    }
+}
