@@ -14,6 +14,7 @@ mod fault;
 mod headroom;
 mod limits;
 mod max_vms;
+mod merged;
 mod one_way;
 mod packing;
 mod pages;
@@ -35,6 +36,7 @@ use ulm_model::{Action, HostIx, PastMove, Plan, Reason, Rulebook, Snapshot, Step
 
 use crate::order::Order;
 use capacity::Promise;
+use merged::Merged;
 use selectors::Book;
 use sequence::Sequence;
 
@@ -82,6 +84,7 @@ struct Case<'c> {
     book: Book<'c>,
     /// By number of the host.
     promises: Vec<Promise>,
+    merged: Vec<Merged>,
 }
 
 /// Whether every state that the plan can reach is sane, and its end is what the rules want of one; if not, the first thing that is
@@ -133,7 +136,8 @@ impl<'c> Case<'c> {
         each_vm_in_a_chain(&steps, &order, snapshot)?;
         let book = Book::new(&grounds.rulebook.rules, snapshot, &movers);
         let promises = capacity::promises(&book, grounds);
-        Ok(Case { grounds, steps, order, book, promises })
+        let merged = merged::merged(&book, &steps, grounds);
+        Ok(Case { grounds, steps, order, book, promises, merged })
     }
 
     /// The judgement on each step and on all reachable states.

@@ -1,6 +1,7 @@
 //! **Room.** Memory and virtual CPUs that are promised stay within the limits of every target in the worst state that can be
 //! reached, and its memory really suffices for all that come. A host that has too much already takes nothing before it has been
-//! relieved. Continuous.
+//! relieved. What VMs that stay have in common counts once, and what VMs that go have in common with others is not given back
+//! ([`super::merged`]). Continuous.
 
 use ulm_model::{Bytes, Host, HostIx, Reason, Vm};
 
@@ -73,6 +74,14 @@ pub(super) fn counters(case: &Case<'_>, before: usize) -> Vec<Counter> {
             if counted != Counted::Held {
                 counter.base += counted.of(vm);
             }
+        });
+    }
+    for (host, _) in snapshot.hosts_ix() {
+        let merged = &case.merged[host.at()];
+        of(host, &mut |counter, counted| match counted {
+            Counted::Promised => counter.base = counter.base.saturating_sub(merged.credit),
+            Counted::Vcpus => {}
+            Counted::Held => counter.base += merged.loss,
         });
     }
     for flight in &snapshot.in_flight {

@@ -72,15 +72,20 @@ impl<'g> Book<'g> {
 
     /// Which of all VMs the rule selects.
     pub fn members(&self, rule: &Rule) -> Vec<bool> {
+        self.selected(&rule.vms)
+    }
+
+    /// Which of all VMs are meant.
+    pub fn selected(&self, meant: &VmSelector) -> Vec<bool> {
         let Words { ids, tags, places, begins } = self.words.get_or_init(|| Words::of(self.snapshot));
-        let (names, patterns) = (&rule.vms.name, &rule.vms.tag);
+        let (names, patterns) = (&meant.name, &meant.tag);
         let tag_fits: Vec<bool> = tags.iter().map(|tag| patterns.iter().any(|pattern| fits(pattern, tag))).collect();
         let by_name = |v: usize| {
             names.is_empty() || names.iter().any(|name| fits(name, &self.snapshot.vms[v].name) || fits(name, &ids[v]))
         };
         let by_tag =
             |v: usize| patterns.is_empty() || places[begins[v]..begins[v + 1]].iter().any(|tag| tag_fits[*tag]);
-        (0..ids.len()).map(|v| !rule.vms.is_empty() && by_tag(v) && by_name(v)).collect()
+        (0..ids.len()).map(|v| !meant.is_empty() && by_tag(v) && by_name(v)).collect()
     }
 }
 

@@ -1,4 +1,5 @@
-//! **Spare.** Whichever one of the hosts fails, its VMs have room on the others, headroom aside. Hosts that are up count, a VM in flight
+//! **Spare.** Whichever one of the hosts fails, its VMs have room on the others, headroom aside; in full, while what VMs there have merged
+//! stays merged. Hosts that are up count, a VM in flight
 //! counts on both. Continuous, no worse: a host that could not be lost before need not be so.
 //!
 //! More VMs never have room where fewer do not. So it is enough that there is room when every VM counts on every host that the plan
@@ -11,7 +12,7 @@ use ulm_model::{HostIx, HostState, Reason, RuleKind, VmIx};
 
 use super::packing::{Packed, Size, pack};
 use super::selectors::Binding;
-use super::{Case, Fault};
+use super::{Case, Fault, Resolved};
 
 /// The first of the steps before `before` with which the loss of a host cannot be shown to be survived.
 pub(super) fn first(case: &Case<'_>, before: usize) -> Option<(usize, Fault)> {
@@ -26,7 +27,11 @@ pub(super) fn first(case: &Case<'_>, before: usize) -> Option<(usize, Fault)> {
 fn of_rule(case: &Case<'_>, rule: &Binding<'_>, before: usize) -> Option<(usize, Fault)> {
     let up = |host: &HostIx| rule.has(*host) && case.grounds.snapshot.host(*host).state == HostState::Up;
     let hosts: Vec<HostIx> = case.grounds.snapshot.hosts_ix().map(|(ix, _)| ix).filter(up).collect();
-    if !case.steps[..before].iter().any(|step| hosts.contains(&step.to)) {
+    let fills = |step: &Resolved<'_>| {
+        let home = &case.merged[step.from.at()];
+        hosts.contains(&step.to) || (hosts.contains(&step.from) && home.credit < home.before)
+    };
+    if !case.steps[..before].iter().any(fills) {
         return None;
     }
     let all = Everywhere::of(case, before);
@@ -65,7 +70,7 @@ fn of_rule(case: &Case<'_>, rule: &Binding<'_>, before: usize) -> Option<(usize,
     Some((step, Fault::NotShown { step: id, vm, host, rule: rule.name() }))
 }
 
-/// Every VM on every host that it is on, goes to, or is brought to.
+/// Every VM on every host that it is on, goes to, or is brought to, less what is merged of those that stay.
 struct Everywhere {
     on: Vec<Vec<VmIx>>,
     load: Vec<Size>,
@@ -87,6 +92,9 @@ impl Everywhere {
                 let size = size(case, vm);
                 (0..2).for_each(|r| all.load[host.at()][r] += size[r]);
             }
+        }
+        for (load, merged) in all.load.iter_mut().zip(&case.merged) {
+            load[0] = load[0].saturating_sub(if count == 0 { merged.before } else { merged.credit });
         }
         all
     }

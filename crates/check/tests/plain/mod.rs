@@ -134,7 +134,56 @@ impl<'w> Judge<'w> {
 
     fn load(&self, on: &On, h: usize) -> [u64; 2] {
         let there = || (0..on.len()).filter(|v| on[*v].contains(&h));
-        [there().map(|v| self.vm(v).memory.0).sum(), there().map(|v| u64::from(self.vm(v).vcpus)).sum()]
+        let sizes: u64 = there().map(|v| self.vm(v).memory.0).sum();
+        [sizes - self.credit(h, true), there().map(|v| u64::from(self.vm(v).vcpus)).sum()]
+    }
+
+    /// What those VMs of the host that stay have in common, by stated weights and by what is sure of them.
+    fn in_common(&self, h: usize, moves_count: bool) -> [u64; 2] {
+        let flies = |v: usize| self.world.snapshot.in_flight.iter().any(|flight| flight.vm.at() == v);
+        let moves = |v: usize| moves_count && self.hops.iter().any(|hop| hop.vm == v);
+        let mut nodes: BTreeMap<(usize, Vec<&str>), (u64, [u64; 2])> = BTreeMap::new();
+        for v in (0..self.world.snapshot.vms.len()).filter(|v| self.vm(*v).host.at() == h && !flies(*v) && !moves(*v)) {
+            let vm = self.vm(v);
+            let means = |group: &SharingGroup| {
+                chosen(&group.vms.name, &group.vms.tag, &[vm.name.clone(), vm.id.to_string()], vm.tags.iter())
+            };
+            let Some(g) = self.world.rulebook.sharing.iter().position(means) else { continue };
+            if vm.unmergeable || vm.needs.as_ref().unwrap().pages.is_some() {
+                continue;
+            }
+            let (group, mut path, mut all) = (&self.world.rulebook.sharing[g], Vec::new(), 0);
+            for level in &group.levels {
+                let Some(value) = vm.tags.iter().find_map(|tag| tag.strip_prefix(&level.prefix)) else { break };
+                path.push(value);
+                let stated =
+                    group.nodes.iter().find(|node| node.path == path).map_or(level.weight.0, |own| own.weight.0);
+                all += stated;
+                if all > vm.memory.0 {
+                    break;
+                }
+                let sure = stated * u64::from(group.trust.0) / 10_000 * u64::from(10_000 - group.reserve.0) / 10_000;
+                nodes.entry((g, path.clone())).or_insert((0, [stated, sure])).0 += 1;
+            }
+        }
+        [0, 1].map(|i| nodes.values().map(|(n, weights)| (n - 1) * weights[i]).sum())
+    }
+
+    fn saved(&self, h: usize) -> Option<u64> {
+        self.host(h).merging.filter(|counted| counted.full_scans >= 2).map(|counted| counted.saved.0)
+    }
+
+    /// What counts once of what is promised; before the plan, or while it is carried out.
+    fn credit(&self, h: usize, while_moving: bool) -> u64 {
+        let Some(saved) = self.saved(h) else { return 0 };
+        let short = self.in_common(h, false)[1].saturating_sub(saved);
+        self.in_common(h, while_moving)[1].saturating_sub(short)
+    }
+
+    /// What VMs that go do not give back.
+    fn loss(&self, h: usize) -> i64 {
+        let Some(saved) = self.saved(h) else { return 0 };
+        (self.in_common(h, false)[0] - self.in_common(h, true)[0]).min(saved) as i64
     }
 
     fn held(&self, v: usize) -> i64 {
@@ -186,7 +235,7 @@ impl<'w> Judge<'w> {
             coming -= if other.from == h && *state > 1 { self.held(other.vm) } else { 0 };
         }
         let available = self.host(h).memory.0.saturating_sub(self.host(h).memory_use.0[0].value.0) as i64;
-        if self.held(hop.vm) > 0 && coming > available {
+        if self.held(hop.vm) > 0 && coming + self.loss(h) > available {
             self.found("capacity.memory_used");
         }
     }
@@ -234,7 +283,7 @@ impl<'w> Judge<'w> {
                 }
                 RuleKind::Spare => {
                     for h in (0..4).filter(|h| self.counts_for(rule, *h)) {
-                        if self.may_fail(rule, &at_first, h) && !self.may_fail(rule, &on, h) {
+                        if self.may_fail(rule, &at_first, h, false) && !self.may_fail(rule, &on, h, true) {
                             self.found("rule.spare");
                         }
                     }
@@ -264,11 +313,12 @@ impl<'w> Judge<'w> {
     }
 
     /// Whether the host's VMs have room on the others: all ways.
-    fn may_fail(&self, rule: &Rule, on: &On, lost: usize) -> bool {
+    fn may_fail(&self, rule: &Rule, on: &On, lost: usize, while_moving: bool) -> bool {
         let others = (0..4).filter(|h| *h != lost && self.counts_for(rule, *h));
         let mut free: Vec<[u64; 2]> = others
             .map(|h| {
-                let (promise, load) = (self.promise(h), self.load(on, h));
+                let (promise, mut load) = (self.promise(h), self.load(on, h));
+                load[0] -= self.credit(h, while_moving) - self.credit(h, true);
                 [promise[0].saturating_sub(load[0]), promise[1].saturating_sub(load[1])]
             })
             .collect();

@@ -169,7 +169,33 @@ pub fn world(dice: &mut Dice, kinds: Kinds) -> World {
             },
         });
     }
+    if dice.one_in(2) {
+        share(dice, &mut world);
+    }
     world
+}
+
+/// Some hosts merge, and VMs have some bytes in common.
+fn share(dice: &mut Dice, world: &mut World) {
+    for host in &mut world.snapshot.hosts {
+        let (saved, full_scans) = (Bytes(dice.below(7)), 1 + dice.below(4));
+        host.merging = (!dice.one_in(4)).then(|| Merging { saved, full_scans, ..Merging::default() });
+    }
+    for patterns in [["vm-1*", "vm-4"], ["*", "vm-2"]] {
+        let level =
+            |dice: &mut Dice, prefix: &str| SharingLevel { prefix: prefix.into(), weight: Bytes(dice.below(4)) };
+        world.rulebook.sharing.push(SharingGroup {
+            name: "g".into(),
+            vms: VmSelector {
+                name: patterns[dice.below(2) as usize..].iter().map(|it| (*it).to_owned()).collect(),
+                tag: vec![],
+            },
+            levels: vec![level(dice, "app="), level(dice, "a")],
+            nodes: vec![SharingNode { path: vec!["1".into()], weight: Bytes(dice.below(4)) }],
+            trust: Share::percent(if dice.one_in(2) { 100 } else { 60 }),
+            reserve: Share::percent(if dice.one_in(2) { 0 } else { 40 }),
+        });
+    }
 }
 
 pub fn a_kind(dice: &mut Dice, kind: u64) -> RuleKind {

@@ -143,14 +143,20 @@ impl State<'_> {
     /// # Errors
     /// The first host that could not be lost any more.
     pub fn keeps_spare(&self, vm: VmIx, to: HostIx) -> Result<(), Reason> {
-        let concerned = self.spare.rules.iter().any(|rule| rule.hosts.binary_search(&to).is_ok());
-        if !concerned || self.spare.guests[to.at()].contains(&vm) {
+        if self.spare.rules.is_empty() {
+            return Ok(());
+        }
+        let home = self.snapshot().vm(vm).host;
+        // Where it leaves others that it has pages in common with, more is promised while it moves.
+        let touched = [Some(to), self.gives_credit(vm).then_some(home)];
+        let is_about = |rule: &SpareRule| touched.iter().flatten().any(|host| rule.hosts.binary_search(host).is_ok());
+        if !self.spare.rules.iter().any(is_about) || self.spare.guests[to.at()].contains(&vm) {
             return Ok(());
         }
         let before = self.spare.before(self.snapshot(), &self.limits, &self.merged.at_first(self.loads.len()));
         let survey = self.survey(Some((vm, to)));
         for (rule, before) in self.spare.rules.iter().zip(before) {
-            if rule.hosts.binary_search(&to).is_err() {
+            if !is_about(rule) {
                 continue;
             }
             let can_be_lost = survey.can_be_lost(&rule.hosts, |i| before[i]);

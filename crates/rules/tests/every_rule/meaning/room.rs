@@ -42,7 +42,7 @@ impl World {
     }
 
     /// What counts once on the host: of each two neighbours in the order of their paths what the paths have in common.
-    fn merged(&self, host: HostIx, moved: impl Fn(VmIx) -> bool) -> u64 {
+    pub(super) fn merged(&self, host: HostIx, moved: impl Fn(VmIx) -> bool) -> u64 {
         let Some(counted) = self.host(host).merging.filter(|it| it.full_scans >= 2) else { return 0 };
         let flies = |vm: &VmIx| self.snapshot.in_flight.iter().any(|flight| flight.vm == *vm);
         let there: Vec<VmIx> = self.all_vms().filter(|vm| self.vm(*vm).host == host && !flies(vm)).collect();

@@ -62,7 +62,13 @@ impl World {
         let concerns = |reason: &Reason| {
             let Reason::NoSpare { rule, .. } = reason else { return false };
             let rule = self.rulebook.rules.iter().find(|one| one.name == *rule).unwrap();
-            self.host(to).state == HostState::Up && host_is_selected(&rule.hosts, self.host(to))
+            let home = self.vm(ix).host;
+            let gives =
+                self.merged(home, |vm| vm == ix || self.has_moved(vm)) < self.merged(home, |vm| self.has_moved(vm));
+            [Some(to), gives.then_some(home)]
+                .into_iter()
+                .flatten()
+                .any(|host| self.host(host).state == HostState::Up && host_is_selected(&rule.hosts, self.host(host)))
         };
         let after = self.cannot_be_lost(&with, &|vm| vm == ix || self.has_moved(vm));
         after.into_iter().find(|lost| !before.contains(lost) && concerns(&lost.1)).map(|(_, reason)| reason)
