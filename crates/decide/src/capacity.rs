@@ -201,7 +201,7 @@ fn may_fail(round: &mut Round<'_>) -> u32 {
     let snapshot = &round.input.snapshot;
     let mut hosts: Vec<HostIx> =
         snapshot.hosts_ix().filter(|(_, host)| host.state == HostState::Up).map(|(ix, _)| ix).collect();
-    hosts.sort_by_key(|host| (Reverse(round.scene.state.load(*host).memory), *host));
+    hosts.sort_by_key(|host| (Reverse(round.scene.state.load(*host).promised()), *host));
     (1..hosts.len()).find(|failed| !survives(round, &hosts[..*failed], &hosts[*failed..])).unwrap_or(hosts.len()) as u32
         - 1
 }
@@ -212,7 +212,7 @@ fn survives(round: &mut Round<'_>, failed: &[HostIx], left: &[HostIx]) -> bool {
         .iter()
         .map(|host| {
             let (limit, load) = (round.scene.state.limit(*host), round.scene.state.load(*host));
-            let memory = whole_number(limit.memory.0) - whole_number(load.memory.0);
+            let memory = whole_number(limit.memory.0) - whole_number(load.promised().0);
             (*host, [memory, whole_number(limit.vcpus) - whole_number(load.vcpus)])
         })
         .collect();
@@ -265,8 +265,8 @@ fn fits(round: &Round<'_>, ix: HostIx, wish: &Wish) -> Result<BestHost, Reason> 
     let (limit, load) = (state.limit(ix), state.load(ix));
     let (memory, vcpus) = (limit.memory_for(Automatic), limit.vcpus_for(Automatic));
     let name = || host.name.clone();
-    if load.memory + wish.memory > memory {
-        let free = memory.saturating_sub(load.memory);
+    if load.promised() + wish.memory > memory {
+        let free = memory.saturating_sub(load.promised());
         return Err(Reason::MemoryShort { host: name(), needed: wish.memory, free });
     }
     if limit.available.is_none_or(|available| load.arriving + wish.memory > available) {
@@ -280,7 +280,7 @@ fn fits(round: &Round<'_>, ix: HostIx, wish: &Wish) -> Result<BestHost, Reason> 
     let cpu_use = round.scene.uses[ix.at()].cpu.share_of(host.cpu);
     Ok(BestHost {
         host: name(),
-        memory: (load.memory + wish.memory).share_of(memory),
+        memory: (load.promised() + wish.memory).share_of(memory),
         vcpus: Share::ratio(promised, vcpus),
         cpu_use,
     })

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 use ulm_model::{
-    Bytes, Host, HostIx, HostSelector, HostState, Level, MilliCpu, Per, Platform, Reason, Recent, RuleKind, Share,
-    SharingGroup, SharingLevel, SharingNode, Snapshot, Vm, VmId, VmSelector, VmState,
+    Bytes, Host, HostIx, HostSelector, HostState, Level, Merging, MilliCpu, Needs, Per, Platform, Reason, Recent,
+    RuleKind, Share, SharingGroup, SharingLevel, SharingNode, Snapshot, Vm, VmId, VmSelector, VmState,
 };
 use ulm_policy::{GoalKind, Policy, Sources};
 
@@ -290,4 +290,17 @@ fn sharing_groups_are_in_the_rulebook() {
     };
     assert_eq!(policy.rulebook().sharing, [expected]);
     assert_eq!(Policy::default().rulebook().sharing, []);
+}
+
+#[test]
+fn of_what_is_shared_so_much_is_counted_on_as_hosts_show() {
+    let text = "[[sharing]]\nname = \"all\"\nvm = \"*\"\ntrust = \"80%\"\n\
+                levels = [{ tag = \"os:\", memory = \"300B\" }]\n";
+    let policy = Policy::parse(text, "ulm.toml").unwrap_or_else(|error| panic!("{error}"));
+    let mut snapshot = tagged(&[&["os:a"], &["os:a"]]);
+    snapshot.vms.iter_mut().for_each(|vm| (vm.memory, vm.needs) = (Bytes(1000), Some(Needs::default())));
+    assert_eq!(policy.rulebook_for(&snapshot).0.sharing[0].trust, Share::percent(80), "nobody shows anything");
+    snapshot.hosts[0].merging = Some(Merging { saved: Bytes(60), full_scans: 5, ..Merging::default() });
+    let shown = policy.rulebook_for(&snapshot).0.sharing[0].trust;
+    assert!(shown < Share::percent(30), "{shown}: a fifth is shown");
 }

@@ -3,15 +3,15 @@
 //! What is seen of a host is seen merged, and what is known of a VM is its full size. So the credit of the VMs that are there now is
 //! part of what hosts have available and of what they use beside VMs; a VM that leaves takes its part of it away, and one that arrives
 //! is counted in full ([`ulm_place::Sharing`]). Only what may be counted on is credited ([`ulm_model::SharingClass::credit`]). What was
-//! promised is promised in full: there nothing is shared.
+//! promised is the sum of full sizes, less the credit of those that stay; what of it is not merged is added to the hosts' own part.
 //!
 //! Sharing by itself is no reason to move: copies of pages cost half of what moving as much would, so that of targets that are equal
 //! else the one with siblings is taken.
 
-use ulm_model::{Bytes, Host, SharingClass};
+use ulm_model::{Bytes, Host, HostIx, SharingClass};
 use ulm_place::{Pages, Points, Sharing};
 
-use super::question::{HELD, Question, USED, whole_number};
+use super::question::{HELD, PROMISED, Question, USED, whole_number};
 use crate::round::Round;
 use crate::sharing::learn;
 
@@ -35,7 +35,7 @@ pub(crate) fn credit(
     let pages = |class: &SharingClass| Pages { weight: whole_number(class.credit.0), points: points(class) };
     let classes: Vec<Pages> = known.classes.iter().map(pages).collect();
     let of = question.vms.iter().zip(&question.problem.vms).map(|(ix, vm)| {
-        let mut left = vm.size[HELD].min(vm.size[USED]);
+        let mut left = vm.size[HELD].min(vm.size[USED]).min(vm.size[PROMISED]);
         let fits = |class: &&u32| {
             left -= classes[**class as usize].weight;
             left >= 0
@@ -44,7 +44,7 @@ pub(crate) fn credit(
     });
     let of = of.collect();
     let merges = round.input.snapshot.hosts.iter().map(Host::merges).collect();
-    let sharing = Sharing { resources: vec![HELD, USED], merges, classes, of };
+    let sharing = Sharing { resources: vec![PROMISED, HELD, USED], merges, classes, of };
     settle(question, round, &sharing);
     question.problem.sharing = Some(sharing);
 }
@@ -63,6 +63,8 @@ fn settle(question: &mut Question, round: &Round<'_>, sharing: &Sharing) {
     }
     for (i, host) in problem.hosts.iter_mut().enumerate() {
         let seen = whole_number(round.scene.uses[i].memory.0);
+        let counted = whole_number(round.scene.state.load(HostIx(i as u32)).merged.0);
+        host.base[PROMISED] = host.base[PROMISED].saturating_add((credit[i] - counted).max(0));
         host.capacity[HELD] = (host.capacity[HELD] - credit[i]).max(0);
         host.base[USED] = seen.saturating_sub(used[i]).saturating_add(credit[i]).max(0);
     }

@@ -1,7 +1,8 @@
 //! The part of the cluster that a question is about, in the numbers of a task.
 //!
 //! A VM that does not take part is no VM of the task: what it takes of its host is simply not there to be given. The same holds for
-//! what is on its way already; such a VM counts on both hosts.
+//! what is on its way already; such a VM counts on both hosts. What VMs that stay have merged is there to be given; the VMs of the task
+//! count in full, wherever they are.
 
 use std::collections::BTreeMap;
 
@@ -83,12 +84,20 @@ impl<'i> Ground<'i> {
 
     /// What the host could still give of each resource; negative when it has given too much.
     fn free(&self, ix: HostIx) -> [i128; 3] {
+        self.free_without(ix, &[])
+    }
+
+    /// The same if these of its VMs move: they count in full, whether they are there or not, and of what they hold they do not give back
+    /// what they have in common with others.
+    fn free_without(&self, ix: HostIx, movers: &[VmIx]) -> [i128; 3] {
         let (limit, load) = (self.state.limit(ix), self.state.load(ix));
+        let merged = self.state.merged_without(ix, movers.iter().copied());
         let available = limit.available.map_or(-1, |available| i128::from(available.0));
         [
-            i128::from(limit.memory_for(Initiative::Automatic).0) - i128::from(load.memory.0),
+            i128::from(limit.memory_for(Initiative::Automatic).0) + i128::from(merged.credit.0)
+                - i128::from(load.memory.0),
             i128::from(limit.vcpus_for(Initiative::Automatic)) - i128::from(load.vcpus),
-            available - i128::from(load.arriving.0),
+            available - i128::from(load.arriving.0) - i128::from(merged.loss.0),
         ]
     }
 
@@ -159,7 +168,15 @@ impl Field {
                 ground.input.snapshot.vms_ix().filter(|(_, vm)| near(vm)).map(|(ix, _)| ix).collect();
             let others = others.into_iter().filter(|vm| asked.iter().all(|one| one.vm != *vm));
             let others: Vec<Mover> = others.filter_map(|vm| ground.bystander(vm)).collect();
+            let wanted = movers.len();
             movers.extend(others);
+            let short = needs_its_movers(ground, &hosts, &movers);
+            let mut place_in_list = 0;
+            movers.retain(|mover| {
+                place_in_list += 1;
+                let is_short = || short[place(&hosts, home(mover.vm)) as usize];
+                place_in_list <= wanted || !is_short() || !ground.state.gives_credit(mover.vm)
+            });
             hosts.extend(ground.helpers(&hosts, &movers));
             hosts.sort();
         }
@@ -176,6 +193,22 @@ impl Field {
 
 fn place(hosts: &[HostIx], host: HostIx) -> u32 {
     hosts.binary_search(&host).expect("the hosts of all VMs are listed") as u32
+}
+
+/// The movers of each of the hosts.
+fn by_home(ground: &Ground<'_>, hosts: &[HostIx], movers: &[Mover]) -> Vec<Vec<VmIx>> {
+    let mut at_home = vec![Vec::new(); hosts.len()];
+    for mover in movers {
+        at_home[place(hosts, ground.input.snapshot.vm(mover.vm).host) as usize].push(mover.vm);
+    }
+    at_home
+}
+
+/// Which of the hosts have too little if the movers' pages do not count as merged.
+fn needs_its_movers(ground: &Ground<'_>, hosts: &[HostIx], movers: &[Mover]) -> Vec<bool> {
+    let at_home = by_home(ground, hosts, movers);
+    let is_short = |(host, movers): (&HostIx, Vec<VmIx>)| ground.free_without(*host, &movers).iter().any(|it| *it < 0);
+    hosts.iter().zip(at_home).map(is_short).collect()
 }
 
 fn task_vm(ground: &Ground<'_>, hosts: &[HostIx], mover: &Mover) -> TaskVm {
@@ -202,8 +235,9 @@ fn task_hosts(ground: &Ground<'_>, hosts: &[HostIx], movers: &[Mover]) -> Vec<Ta
         }
     }
     let at_once = ground.policy.limits.moves_per_host.max(1);
+    let at_home = by_home(ground, hosts, movers);
     let host = |(i, ix): (usize, &HostIx)| {
-        let free = ground.free(*ix);
+        let free = ground.free_without(*ix, &at_home[i]);
         let capacity = |r: usize| {
             let (here, in_the_end) = (here[i][r], in_the_end[i][r]);
             let limit = free[r] + here;
@@ -215,7 +249,8 @@ fn task_hosts(ground: &Ground<'_>, hosts: &[HostIx], movers: &[Mover]) -> Vec<Ta
         TaskHost {
             name: ground.name(*ix).0,
             capacity: (0..RESOURCES.len()).map(capacity).collect(),
-            takes: ground.takes_nothing(*ix, movers[0].vm).is_none(),
+            // What has too little once the movers count in full takes nothing before they have gone.
+            takes: free.iter().all(|free| *free >= 0) && ground.takes_nothing(*ix, movers[0].vm).is_none(),
             power: Power::On,
             moves_in: at_once,
             moves_out: at_once,

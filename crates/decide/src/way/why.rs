@@ -38,7 +38,9 @@ impl No {
             Certificate::Unsound { breach: Breach::TakesNothing { vm } | Breach::Off { vm } } => {
                 let without = last_of(&|i| i == *vm as usize);
                 let one = asked[without];
-                let why = ground.takes_nothing(one.to, one.vm).map_or_else(String::new, |reason| reason.to_string());
+                let crowded =
+                    || format!("{} has no room left once VMs that are to leave it count unmerged", ground.name(one.to));
+                let why = ground.takes_nothing(one.to, one.vm).map_or_else(crowded, |reason| reason.to_string());
                 no(without, false, why)
             }
             Certificate::Unsound { breach: Breach::Rule { rule } } => {
