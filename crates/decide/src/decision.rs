@@ -1,12 +1,14 @@
 //! From the facts to a plan, gate by gate.
 
 use ulm_model::{Plan, Reason, Rulebook, Snapshot, VmId, VmIx};
+use ulm_place::search;
 use ulm_policy::Policy;
 
 use crate::draft::empty_plan;
 use crate::goals::Goals;
 use crate::report::{Answer, Decision, Gate, GateReport, Report, SetAside};
 use crate::round::Round;
+use crate::seek::Searcher;
 use crate::wanted::Wanted;
 use crate::{Input, gates, seek, way};
 
@@ -15,6 +17,11 @@ const TRIES: usize = 3;
 
 /// Looks at what is wanted at this time, and chooses the moves that serve it. Same input and policy, same decision, byte for byte.
 pub fn decide(input: &Input, policy: &Policy) -> Decision {
+    decide_by(input, policy, &mut search)
+}
+
+/// The same where somebody else answers the question that goals put.
+pub(crate) fn decide_by(input: &Input, policy: &Policy, searcher: &mut Searcher<'_>) -> Decision {
     let (rulebook, aside) = policy.rulebook_for(&input.snapshot);
     let goals = Goals::at(policy, input.now);
     let mut report = Report::new(input.acting, goals.calm());
@@ -35,7 +42,7 @@ pub fn decide(input: &Input, policy: &Policy) -> Decision {
         said = report.clone();
         let mut round = Round::new(input, policy, &rulebook);
         round.no_way.clone_from(&no_way);
-        let wanted = wanted(&mut round, &goals, &mut said);
+        let wanted = wanted(&mut round, &goals, &mut said, searcher);
         // A safe way leads there.
         let (found, left_out) = way::steps_to(input, policy, &rulebook, &wanted);
         steps = found;
@@ -55,7 +62,7 @@ pub fn decide(input: &Input, policy: &Policy) -> Decision {
 
 /// The VMs that are wanted elsewhere: first what is broken is mended, then what is overworked relieved; only when neither asks for anything
 /// what could be better is made better.
-fn wanted(round: &mut Round<'_>, goals: &Goals<'_>, report: &mut Report) -> Vec<Wanted> {
+fn wanted(round: &mut Round<'_>, goals: &Goals<'_>, report: &mut Report, searcher: &mut Searcher<'_>) -> Vec<Wanted> {
     let mut wanted = Vec::new();
     // Rules are kept.
     if let Some(goal) = goals.rules {
@@ -96,7 +103,7 @@ fn wanted(round: &mut Round<'_>, goals: &Goals<'_>, report: &mut Report) -> Vec<
     }
     if wanted.is_empty() && hot.is_empty() && improves && busy.is_none() {
         // Something is better elsewhere, and worth the moves.
-        let findings = seek::improve(round, &goals.others, goals.rules);
+        let findings = seek::improve(round, &goals.others, goals.rules, searcher);
         report.goals.extend(findings.goals);
         report.bounds = findings.bounds;
         report.held_at(Gate::Worth, findings.held.into_iter().collect());

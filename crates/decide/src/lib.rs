@@ -33,6 +33,7 @@ mod gates;
 mod goals;
 mod hot;
 mod input;
+mod longer;
 mod report;
 mod round;
 mod seek;
@@ -46,8 +47,10 @@ pub use capacity::{BestHost, Capacity, LargestVm, Rooms, Wish, best_host, capaci
 pub use decision::decide;
 pub use explain::{Standing, Stillness, standing, still, stillness, why_not, why_not_anywhere};
 pub use input::{Input, Past, VmPast};
+pub use longer::{Longer, decide_longer};
 pub use report::{
-    Answer, Bound, Decision, Gate, GateReport, GoalReport, HostReport, Relief, Report, SetAside, VmReport,
+    Answer, Bound, Decision, Gate, GateReport, GoalReport, HostReport, LongerSearch, Outcome, Relief, Report, SetAside,
+    VmReport,
 };
 pub use sharing::{SharingOfGroup, SharingOfHost, SharingPlan, SharingReport, sharing};
 pub use wanted::Wanted;

@@ -5,7 +5,8 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use ulm_check::Sane;
 use ulm_model::text::Document;
-use ulm_model::{Acting, Action, Bytes, Gain, HostName, MilliCpu, Plan, Reason, Resource, Share, VmId};
+use ulm_model::{Acting, Action, Bytes, Gain, HostName, MilliCpu, Plan, Reason, Resource, Share, Stopped, VmId};
+use ulm_place::Points;
 
 /// What was decided.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -49,6 +50,9 @@ pub struct Report {
     /// How far the best placement for the goals is from what is possible at all. A plan makes the first moves to it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub bounds: Vec<Bound>,
+    /// What a longer search brought, if one was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub longer: Option<LongerSearch>,
     /// What VMs ask for by their tags and cannot be obeyed; the rest is.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub aside: Vec<SetAside>,
@@ -69,7 +73,7 @@ impl Report {
     /// A report in which there is nothing yet.
     pub(crate) fn new(acting: Acting, summary: Reason) -> Self {
         let (gates, hosts, goals, bounds, aside) = (Vec::new(), Vec::new(), Vec::new(), Vec::new(), Vec::new());
-        Report { acting, summary, gates, hosts, goals, bounds, aside }
+        Report { acting, summary, gates, hosts, goals, bounds, longer: None, aside }
     }
 }
 
@@ -98,6 +102,64 @@ pub struct Bound {
     /// What the proof stands on, if that can be said in a few words.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub because: Option<String>,
+}
+
+/// What a longer search brought.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LongerSearch {
+    /// Placements that were weighed beside those of the quick search.
+    pub weighed: u64,
+    /// Who ended it before its budget was spent: what was found until then counts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stopped: Option<Stopped>,
+    /// What came of it.
+    pub outcome: Outcome,
+}
+
+/// What came of a longer search.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// Its plan is taken: what the goals cost after it, and after the quick search's plan, as parts of what they cost now.
+    Better {
+        /// After its plan.
+        costs: Share,
+        /// After the quick search's.
+        quick: Share,
+        /// By how much that is less, as a part of the quick one's.
+        less: Share,
+    },
+    /// None of its plans is better than the quick search's, after which the goals cost so much of what they cost now.
+    NoBetter {
+        /// After the quick search's plan.
+        quick: Share,
+    },
+    /// No placement costs less than the one that the quick search found, so it was not begun.
+    NothingLeft,
+    /// The round is not about what goals make better, so it was not begun.
+    NotAsked,
+}
+
+impl LongerSearch {
+    /// There was nothing to look for.
+    pub(crate) fn not_begun(outcome: Outcome) -> Self {
+        LongerSearch { weighed: 0, stopped: None, outcome }
+    }
+
+    /// What the goals cost now, after the quick search's plan, and after the plan that is taken.
+    pub(crate) fn of(weighed: u64, stopped: Option<Stopped>, now: Points, [quick, best]: [Points; 2]) -> Self {
+        let amount = |points: Points| u64::try_from(points).unwrap_or(0);
+        let of_now = |points: Points| Share::ratio(amount(points), amount(now));
+        let outcome = match best < quick {
+            true => Outcome::Better {
+                costs: of_now(best),
+                quick: of_now(quick),
+                less: Share::ratio(amount(quick - best), amount(quick)),
+            },
+            false => Outcome::NoBetter { quick: of_now(quick) },
+        };
+        LongerSearch { weighed, stopped, outcome }
+    }
 }
 
 /// A gate that a round goes through.
@@ -213,6 +275,9 @@ impl fmt::Display for Report {
         for bound in &self.bounds {
             writeln!(f, "{bound}")?;
         }
+        if let Some(longer) = &self.longer {
+            writeln!(f, "{longer}")?;
+        }
         for aside in &self.aside {
             writeln!(f, "{}: {}", aside.name, aside.reason)?;
         }
@@ -240,6 +305,38 @@ impl fmt::Display for Bound {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} at best: {}; {}", self.what, self.reached, self.possible)?;
         self.because.as_ref().map_or(Ok(()), |because| write!(f, " ({because})"))
+    }
+}
+
+impl fmt::Display for LongerSearch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let weighed = match self.weighed / 100_000 {
+            0..10 => format!("{} placements", self.weighed),
+            tenths => format!("{}.{} million placements", tenths / 10, tenths % 10),
+        };
+        match self.outcome {
+            Outcome::Better { costs, quick, less } => write!(
+                f,
+                "a longer search of {weighed}: after this plan the goals cost {less} less than after the quick search's ({costs} of what they cost now, not {quick})"
+            )?,
+            Outcome::NoBetter { quick } => write!(
+                f,
+                "a longer search of {weighed}: no plan is better than the quick search's, after which the goals cost {quick} of what they cost now"
+            )?,
+            Outcome::NothingLeft => {
+                write!(f, "no longer search: no placement costs less than the one that the quick search found")?
+            }
+            Outcome::NotAsked => {
+                write!(f, "no longer search: it looks for what goals make better, and this round is not about that")?
+            }
+        }
+        match self.stopped {
+            None => Ok(()),
+            Some(Stopped::Clock) => {
+                write!(f, "; the time was over: another time the same input may give another answer")
+            }
+            Some(_) => write!(f, "; it was ended early: this is the best so far"),
+        }
     }
 }
 

@@ -1,5 +1,7 @@
 //! The answer to a [`Task`]: a route, the proof that there is none, or neither within the budget.
 
+use serde::{Deserialize, Serialize};
+
 use crate::Task;
 
 /// A way from A to B: steps in a partial order, with a timetable.
@@ -164,7 +166,8 @@ pub enum Answer {
 }
 
 /// What ended a search before it was decided.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Stopped {
     /// The budget of work.
     Expansions,

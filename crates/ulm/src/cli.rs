@@ -214,6 +214,13 @@ pub struct Plan {
     /// Write the plan to a file that `ulm apply` takes
     #[arg(long, short, value_name = "FILE")]
     pub output: Option<PathBuf>,
+    /// Look longer for what the goals make better: after the usual search weigh so many more placements, e.g. 50M.
+    /// Ctrl-C ends it with the best so far
+    #[arg(long, value_name = "PLACEMENTS", value_parser = placements, requires = "snapshot")]
+    pub budget: Option<u64>,
+    /// Look longer, for so many seconds at most; without it the same input always gives the same answer
+    #[arg(long, value_name = "SECONDS", value_parser = seconds, requires = "snapshot")]
+    pub time_limit: Option<Duration>,
     /// What it is about.
     #[command(flatten)]
     pub on: On,
@@ -269,6 +276,18 @@ pub enum Show {
     Gantt,
     /// The document that --output writes
     Json,
+}
+
+/// A number of placements: `50000000`, `50M`.
+fn placements(text: &str) -> Result<u64, String> {
+    let (number, unit) = match text.strip_suffix(['k', 'M', 'G']) {
+        Some(number) => (number, &text[number.len()..]),
+        None => (text, ""),
+    };
+    let factor = [("", 1), ("k", 1_000), ("M", 1_000_000), ("G", 1_000_000_000)];
+    let factor = factor.into_iter().find(|(name, _)| *name == unit).map(|(_, factor)| factor);
+    let number = number.parse::<u64>().ok().zip(factor).and_then(|(number, factor)| number.checked_mul(factor));
+    number.ok_or_else(|| "give a whole number, or one with k, M or G, e.g. 50M".to_owned())
 }
 
 fn seconds(text: &str) -> Result<Duration, String> {

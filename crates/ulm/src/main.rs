@@ -25,6 +25,7 @@ mod print;
 mod serve;
 mod sharing;
 mod status;
+mod watch;
 mod why;
 mod why_not;
 

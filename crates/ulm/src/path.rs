@@ -1,6 +1,6 @@
 //! `ulm path`: from placement A to placement B. Offline: two files in, a verified answer out.
 //!
-//! [`price`] is what moves cost, [`watch`] shows how far a search is and ends it, [`verify`] lets the checker judge every answer
+//! [`price`] is what moves cost, [`crate::watch`] shows how far a search is and ends it, [`verify`] lets the checker judge every answer
 //! before anybody sees it; [`steps`], [`gantt`] and [`proof`] say the answer.
 
 mod gantt;
@@ -10,8 +10,7 @@ pub mod proof;
 mod steps;
 mod tell;
 pub mod verify;
-mod watch;
-mod words;
+pub mod words;
 
 use std::path::Path;
 
@@ -22,9 +21,9 @@ use ulm_path::{Budget, Help};
 use crate::cli::{self, Common, Show};
 use crate::exit::{Exit, Failure, Outcome};
 use crate::print;
+use crate::watch::{self, Lookout};
 
 use price::Price;
-use watch::Lookout;
 
 /// Reads A and B, searches, has the answer verified, and shows it.
 pub async fn run(common: &Common, args: cli::Path) -> Outcome {

@@ -1,10 +1,12 @@
 //! `ulm plan`, `ulm apply`, `ulm migrate`, `ulm abort`.
 
+use std::num::NonZero;
 use std::path::Path;
 
 use ulm_control::view::Accepted;
-use ulm_decide::{GoalReport, Report};
+use ulm_decide::{Decision, GoalReport, Input, Longer, Report, decide_longer};
 use ulm_model::{Acting, Action, HostName, Plan, Reason, Step, text};
+use ulm_policy::Policy;
 use ulm_web::api::Decided;
 use ulm_web::client::Client;
 
@@ -13,12 +15,16 @@ use crate::exit::{Exit, Failure, Outcome};
 use crate::follow::follow;
 use crate::gains;
 use crate::print::{self, BOLD, Side, WARM, styled};
+use crate::watch::{self, Lookout};
 
 /// Shows what would be done now, and writes it to a file if one is given.
 pub async fn show(common: &Common, client: &Client, args: cli::Plan) -> Outcome {
     let decided = match args.on.files()? {
         Some((input, policy)) => {
-            let decision = ulm_decide::decide(&input, &policy);
+            let decision = match args.budget.is_some() || args.time_limit.is_some() {
+                true => longer(common, &args, input, policy).await?,
+                false => ulm_decide::decide(&input, &policy),
+            };
             Decided { id: decision.plan.id(), decision }
         }
         None => client.plan().await?,
@@ -37,6 +43,23 @@ pub async fn show(common: &Common, client: &Client, args: cli::Plan) -> Outcome 
         anstream::println!("\nWritten to {}; `ulm apply {}` has it carried out.", file.display(), file.display());
     }
     Ok(())
+}
+
+/// Looks longer, until the budget is spent, the time is over, or somebody ends it.
+async fn longer(common: &Common, args: &cli::Plan, input: Input, policy: Policy) -> Outcome<Decision> {
+    let lookout = Lookout::new(args.time_limit, common.json);
+    tokio::spawn(watch::interrupts(lookout.interrupt()));
+    let budget = args.budget;
+    let search = move || {
+        let threads = std::thread::available_parallelism().map_or(1, NonZero::get);
+        let stop = || lookout.look_on(|| "looking longer".to_owned());
+        let decision = decide_longer(&input, &policy, &Longer { budget, threads, stop: &stop });
+        lookout.over();
+        decision
+    };
+    // The search takes threads for itself; this one waits for Ctrl-C meanwhile.
+    let broken = |error| Failure::new(Exit::Error, format!("the search broke down: {error}. This is a bug in ulm"));
+    tokio::task::spawn_blocking(search).await.map_err(broken)
 }
 
 fn spoken(decided: &Decided, live: bool) -> String {
@@ -67,6 +90,8 @@ fn spoken(decided: &Decided, live: bool) -> String {
     section(&mut lines, "What the plan brings", decision.report.goals.iter().flat_map(goal).collect());
     let bounds = decision.report.bounds.iter().map(ToString::to_string).collect();
     section(&mut lines, "What is possible at all, with as many moves as it takes", bounds);
+    let longer = decision.report.longer.iter().map(ToString::to_string).collect();
+    section(&mut lines, "What a longer search brings", longer);
     lines.push(String::new());
     lines.push(styled(BOLD, "Why, and why not the rest"));
     let off = Reason::ActingOff {}.to_string();
@@ -97,11 +122,12 @@ fn goal(report: &GoalReport) -> Vec<String> {
     report.gains.iter().map(|gain| format!("goal `{}`: {}", report.goal, gains::gain(gain))).collect()
 }
 
-/// The report without what the plan brings and what is possible, which is told by itself.
+/// The report without what the plan brings, what is possible and what a longer search brings, which is told by itself.
 fn rest(report: &Report) -> Report {
     let mut rest = report.clone();
     rest.goals.iter_mut().for_each(|goal| goal.gains.clear());
     rest.bounds.clear();
+    rest.longer = None;
     rest.goals.retain(|goal| goal.ends.is_some() || !goal.aside.is_empty());
     rest
 }

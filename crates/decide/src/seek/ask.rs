@@ -39,6 +39,6 @@ pub(super) fn ask(round: &mut Round<'_>, goals: &[&Goal]) -> Question {
 }
 
 /// So much is weighed, whoever may move.
-pub(super) fn effort(round: &Round<'_>) -> Effort {
+pub(crate) fn effort(round: &Round<'_>) -> Effort {
     Effort { evaluations: EVALUATIONS, moves: u32::try_from(round.input.snapshot.vms.len()).unwrap_or(u32::MAX) }
 }

@@ -13,11 +13,21 @@ use crate::report::Bound;
 /// where the present placement costs nothing.
 pub(super) fn bounds(question: &Question, found: &Found) -> Vec<Bound> {
     let Some(before) = u64::try_from(found.before).ok().filter(|before| *before > 0) else { return Vec::new() };
-    // Where it costs nothing that hosts carry VMs nobody asks how many do.
+    let least = least_hosts(question);
+    let hosts = least.as_ref().map(|least| hosts(question, found, least));
+    let least = bound::cost(&question.problem, &least.unwrap_or_default());
+    hosts.into_iter().chain([cost(before, found.after, least)]).collect()
+}
+
+/// What every placement costs at least.
+pub(crate) fn least(question: &Question) -> Points {
+    bound::cost(&question.problem, &least_hosts(question).unwrap_or_default())
+}
+
+/// `None`: it costs nothing that hosts carry VMs, and nobody asks how many do.
+fn least_hosts(question: &Question) -> Option<HostBound> {
     let matter = question.problem.awake.iter().any(|points| *points > 0);
-    let least = if matter { bound::hosts(&question.problem) } else { HostBound::default() };
-    let hosts = matter.then(|| hosts(question, found, &least));
-    hosts.into_iter().chain([cost(before, found.after, bound::cost(&question.problem, &least))]).collect()
+    matter.then(|| bound::hosts(&question.problem))
 }
 
 fn hosts(question: &Question, found: &Found, least: &HostBound) -> Bound {

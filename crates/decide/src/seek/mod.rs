@@ -14,7 +14,7 @@
 
 pub(crate) mod answer;
 pub(crate) mod ask;
-mod bounds;
+pub(crate) mod bounds;
 pub(crate) mod exchange;
 mod hole;
 pub(crate) mod measure;
@@ -24,7 +24,7 @@ pub(crate) mod shared;
 pub(crate) mod terms;
 
 use ulm_model::{Gain, Reason};
-use ulm_place::{Package, PlaceMove, search};
+use ulm_place::{Effort, Found, Package, PlaceMove, Problem, search};
 use ulm_policy::{Goal, GoalKind};
 
 use crate::concerns;
@@ -38,6 +38,9 @@ use ask::{ask, effort, of_goals};
 /// So many times the limit on moves at once are wanted in one round, and one package in any case. The rest is looked at again with
 /// newer facts.
 const ROUNDS_OF_MOVES: u32 = 4;
+
+/// Who answers the question that goals put.
+pub(crate) type Searcher<'s> = dyn FnMut(&Problem, &Effort) -> Found + 's;
 
 /// What was found.
 #[derive(Default)]
@@ -80,9 +83,14 @@ pub(crate) fn mend(round: &mut Round<'_>, goal: &Goal) -> Vec<Wanted> {
 }
 
 /// Looks for a placement that is better by these goals together.
-pub(crate) fn improve(round: &mut Round<'_>, goals: &[&Goal], rules: Option<&Goal>) -> Findings {
+pub(crate) fn improve(
+    round: &mut Round<'_>,
+    goals: &[&Goal],
+    rules: Option<&Goal>,
+    searcher: &mut Searcher<'_>,
+) -> Findings {
     let (question, aside) = of_goals(round, goals, rules);
-    let found = search(&question.problem, &effort(round));
+    let found = searcher(&question.problem, &effort(round));
     let mut findings = Findings { bounds: bounds::bounds(&question, &found), ..Findings::default() };
     let gain = gained(&found);
     let needed = round.policy.worth.gain;

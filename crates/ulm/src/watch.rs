@@ -40,7 +40,24 @@ impl Lookout {
         }
     }
 
-    fn show(&self, progress: Progress) {
+    /// Who has ended the search, if somebody has.
+    fn ended(&self) -> Option<Stopped> {
+        if self.interrupted.load(Ordering::Relaxed) {
+            return Some(Stopped::Interrupted);
+        }
+        self.limit.is_some_and(|limit| self.begun.elapsed() >= limit).then_some(Stopped::Clock)
+    }
+
+    /// Says what the search does, once it has lasted for a while; a reason to end it, if there is one.
+    pub fn look_on(&self, what: impl FnOnce() -> String) -> Option<Stopped> {
+        let ended = self.ended();
+        if ended.is_none() && !self.silent && self.begun.elapsed() >= SILENT {
+            self.show(what());
+        }
+        ended
+    }
+
+    fn show(&self, what: String) {
         let bar = self.bar.get_or_init(|| {
             // On anything but a terminal it draws nothing.
             let bar =
@@ -51,26 +68,18 @@ impl Lookout {
             );
             bar
         });
-        let Progress { stage, left, explored } = progress;
-        let (states, vms) = (counted(explored, "state"), counted(left as u64, "VM"));
-        bar.set_message(format!("{stage}: {states} explored, {vms} to go; Ctrl-C ends it with the best so far"));
+        bar.set_message(format!("{what}; Ctrl-C ends it with the best so far"));
         bar.tick();
     }
 }
 
 impl Watch for Lookout {
-    fn look(&self, progress: Progress) -> Option<Stopped> {
-        if self.interrupted.load(Ordering::Relaxed) {
-            return Some(Stopped::Interrupted);
-        }
-        let elapsed = self.begun.elapsed();
-        if self.limit.is_some_and(|limit| elapsed >= limit) {
-            return Some(Stopped::Clock);
-        }
-        if !self.silent && elapsed >= SILENT {
-            self.show(progress);
-        }
-        None
+    fn look(&self, Progress { stage, left, explored }: Progress) -> Option<Stopped> {
+        let what = || {
+            let (states, vms) = (counted(explored, "state"), counted(left as u64, "VM"));
+            format!("{stage}: {states} explored, {vms} to go")
+        };
+        self.look_on(what)
     }
 }
 

@@ -1,0 +1,105 @@
+//! What a longer search brings beside the quick one, on a cluster like Ganeti's of 40 hosts and 600 VMs and on one of 1,000 hosts and 30,000
+//! VMs: what the goals cost after the plan, as a part of what they cost now. Processor time of one thread.
+
+#[path = "scene/mod.rs"]
+mod scene;
+
+use scene::*;
+use ulm_decide::{Input, Longer, Outcome, Past, decide_longer};
+use ulm_model::*;
+use ulm_policy::{Defragment, Goal, GoalKind, Policy, Shape, Spread};
+
+/// Placements that are weighed for longer, in millions.
+const BUDGETS: [u64; 2] = [10, 50];
+
+fn main() {
+    println!(
+        "{:<16} {:<30} {:>8} {:>8} {:>9} {:>9} {:>8} {:>8}",
+        "cluster", "goal", "moves at", "millions", "quick", "longer", "less", "took"
+    );
+    for (name, snapshot) in [("40 × 600", uneven(40, 600)), ("1,000 × 30,000", uneven(1000, 30_000))] {
+        for (goal, kind) in goals() {
+            for moves in [4, 25] {
+                BUDGETS.iter().for_each(|budget| row(name, &snapshot, goal, &kind, moves, *budget));
+            }
+        }
+    }
+}
+
+fn goals() -> [(&'static str, GoalKind); 4] {
+    let even = Spread { floor: Share::ZERO, ..Spread::default() };
+    let shape = Shape { vcpus: 16, memory: Bytes::gib(64), count: Some(40) };
+    [
+        ("even out", GoalKind::Even(even)),
+        ("headroom above 50 %", GoalKind::Headroom(Spread::default())),
+        ("defragment", GoalKind::Defragment(Defragment::default())),
+        ("room for VMs of 64 GiB", GoalKind::MakeRoom(shape)),
+    ]
+}
+
+fn row(name: &str, snapshot: &Snapshot, goal: &str, kind: &GoalKind, moves: u32, millions: u64) {
+    let mut policy = Policy { goals: vec![Goal::new(goal, kind.clone())], ..Policy::default() };
+    (policy.limits.moves, policy.limits.moves_per_host) = (moves, moves.div_ceil(4));
+    let input = Input::new(snapshot.clone(), NOW, Acting::On, Past::default());
+    let longer = Longer { budget: Some(millions * 1_000_000), threads: 1, stop: &|| None };
+    let began = on_the_processor();
+    let decision = decide_longer(&input, &policy, &longer);
+    let took = (on_the_processor() - began).as_secs_f64();
+    let said = decision.report.longer.as_ref().expect("a longer search was asked for");
+    let (quick, best, less) = match said.outcome {
+        Outcome::Better { costs, quick, less } => (quick.to_string(), costs.to_string(), less.to_string()),
+        Outcome::NoBetter { quick } => (quick.to_string(), quick.to_string(), "-".to_owned()),
+        Outcome::NothingLeft | Outcome::NotAsked => ("-".to_owned(), "-".to_owned(), "-".to_owned()),
+    };
+    println!("{name:<16} {goal:<30} {moves:>8} {millions:>8} {quick:>9} {best:>9} {less:>8} {took:>6.1} s");
+    if std::env::args().any(|arg| arg == "why") {
+        println!("{}", decision.report);
+    }
+}
+
+/// VMs of the shapes of Ganeti's instances, on hosts that are chosen by chance with weights of their own, so that they fill 60 % of all memory.
+fn uneven(hosts: u32, vms: u32) -> Snapshot {
+    const SHAPES: [(u32, u64); 10] = [(1, 2), (1, 2), (1, 2), (2, 4), (2, 4), (2, 8), (2, 8), (4, 8), (4, 16), (8, 32)];
+    let mut dice = Dice(u64::from(hosts));
+    let mut snapshot = cluster(0);
+    snapshot.hosts.truncate(hosts as usize);
+    snapshot.vms.truncate(vms as usize);
+    let shapes: Vec<(u32, u64)> = (0..vms).map(|_| SHAPES[dice.below(10) as usize]).collect();
+    let memory = shapes.iter().map(|shape| shape.1).sum::<u64>() * 10 / 6 / u64::from(hosts) + 1;
+    let weights: Vec<u64> = (0..hosts).map(|_| 1 << dice.below(4)).collect();
+    let lots: Vec<u32> =
+        weights.iter().zip(0..).flat_map(|(weight, host)| std::iter::repeat_n(host, *weight as usize)).collect();
+    let mut used = vec![(0u64, 0u64); hosts as usize];
+    for (vm, (vcpus, gib)) in snapshot.vms.iter_mut().zip(shapes) {
+        let fits = |host: &u32| used[*host as usize].1 + gib <= memory * 9 / 10;
+        let host = loop {
+            let host = lots[dice.below(lots.len() as u64) as usize];
+            if fits(&host) {
+                break host;
+            }
+        };
+        let cpu = u64::from(vcpus) * dice.below(600);
+        used[host as usize].0 += cpu;
+        used[host as usize].1 += gib;
+        (vm.host, vm.vcpus, vm.memory) = (HostIx(host), vcpus, Bytes::gib(gib));
+        (vm.cpu_use, vm.memory_use) = (steady(MilliCpu(cpu)), steady(Bytes::gib(gib)));
+    }
+    for (host, (cpu, gib)) in snapshot.hosts.iter_mut().zip(used) {
+        host.memory = Bytes::gib(memory);
+        (host.cpu_use, host.memory_use) = (steady(MilliCpu(cpu)), steady(Bytes::gib(gib)));
+    }
+    snapshot.sort();
+    snapshot
+}
+
+/// Random numbers (xorshift), the same each time.
+struct Dice(u64);
+
+impl Dice {
+    fn below(&mut self, bound: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0 >> 11) % bound
+    }
+}

@@ -1,0 +1,172 @@
+//! A longer search for a placement, where somebody waits for it.
+//!
+//! Properties:
+//! (A) by the goals the plan is never worse than that of [`decide`](crate::decide()): what counts is what the plans reach, after all gates;
+//! (B) same input, policy and budget, same decision, whatever the number of threads, unless it was told to stop;
+//! (C) anytime: whoever tells it to stop gets the best so far.
+//!
+//! Method: the quick search first, as always. Then walks by [`anneal`](anneal()) with seeds of their own share the budget. What each walk
+//! has found goes through the same gates as the quick search's answer: gain, payback, the hole, a safe way, the checker. Of the plans that
+//! come out of it the one after which the goals cost least is taken; of equals the quick one.
+//!
+//! Without a budget each series of walks is twice as long as the one before, as annealing must know its length at the beginning: what
+//! is told to stop in the middle of a series keeps the best of those before.
+
+use ulm_model::{Action, HostIx, Plan, Snapshot, Stopped};
+use ulm_place::{Annealed, Effort, Found, Points, Problem, anneal, cost, search};
+use ulm_policy::Policy;
+
+use crate::Input;
+use crate::decision::decide_by;
+use crate::goals::Goals;
+use crate::report::{Decision, Gate, LongerSearch, Outcome};
+use crate::round::Round;
+use crate::seek::ask::{effort, of_goals};
+use crate::seek::question::Question;
+use crate::seek::{Searcher, bounds};
+
+/// So many walks share the budget; their number changes the answer, that of threads does not.
+const WALKS: u64 = 2;
+/// So long is each walk of the first series, where there is no budget.
+const FIRST: u64 = 1 << 21;
+
+/// How much longer is looked.
+#[derive(Clone, Copy)]
+pub struct Longer<'w> {
+    /// Placements that may be weighed beside those of the quick search; `None`: as many as there is time for.
+    pub budget: Option<u64>,
+    /// Threads that share the work.
+    pub threads: usize,
+    /// Asked every some thousand placements whether to stop, and why; goes on saying so.
+    pub stop: &'w (dyn Fn() -> Option<Stopped> + Sync),
+}
+
+/// The same as [`decide`](crate::decide()), after a longer search for what the goals make better. The report says what that brought.
+pub fn decide_longer(input: &Input, policy: &Policy, longer: &Longer<'_>) -> Decision {
+    let mut quick = decided(input, policy, &mut search);
+    let looked_at = quick.decision.report.gates.iter().any(|gate| gate.gate == Gate::Worth);
+    if !looked_at {
+        quick.decision.report.longer = Some(LongerSearch::not_begun(Outcome::NotAsked));
+        return quick.decision;
+    }
+    let (rulebook, _) = policy.rulebook_for(&input.snapshot);
+    let goals = Goals::at(policy, input.now);
+    let mut round = Round::new(input, policy, &rulebook);
+    let (question, _) = of_goals(&mut round, &goals.others, goals.rules);
+    if quick.target <= bounds::least(&question) {
+        quick.decision.report.longer = Some(LongerSearch::not_begun(Outcome::NothingLeft));
+        return quick.decision;
+    }
+    let walked = longer.walk(&question.problem, &effort(&round));
+    let reaches = |plan: &Plan| cost(&question.problem, &after(&question, &input.snapshot, plan)).total();
+    let at_first = reaches(&quick.decision.plan);
+    // Bounds tell of the best placement that was found, also where the first moves of another one are the better ones.
+    let (mut least, mut bounds) = (quick.target, quick.decision.report.bounds.clone());
+    let (mut best, mut reached) = (quick.decision, at_first);
+    for walk in &walked.best {
+        let other = decided(input, policy, &mut |problem, _| in_packages(walk, problem));
+        if other.target < least {
+            (least, bounds) = (other.target, other.decision.report.bounds.clone());
+        }
+        let reaches = reaches(&other.decision.plan);
+        if reaches < reached {
+            (best, reached) = (other.decision, reaches);
+        }
+    }
+    let now = cost(&question.problem, &question.home()).total();
+    best.report.bounds = bounds;
+    best.report.longer = Some(LongerSearch::of(walked.weighed, walked.stopped, now, [at_first, reached]));
+    best
+}
+
+/// A decision, and what the goals cost in the placement of which its plan makes the first moves.
+struct Answer {
+    decision: Decision,
+    target: Points,
+}
+
+fn decided(input: &Input, policy: &Policy, searcher: &mut Searcher<'_>) -> Answer {
+    let mut target = Points::MAX;
+    let mut noting = |problem: &Problem, effort: &Effort| {
+        let found = searcher(problem, effort);
+        target = found.after;
+        found
+    };
+    let decision = decide_by(input, policy, &mut noting);
+    Answer { decision, target }
+}
+
+/// Where each VM of the question is after the plan.
+fn after(question: &Question, snapshot: &Snapshot, plan: &Plan) -> Vec<u32> {
+    let mut at = question.home();
+    for step in &plan.steps {
+        let Action::Move { vm, to, .. } = &step.action;
+        let vm = snapshot.find_vm(*vm).and_then(|vm| question.number[vm.at()]);
+        if let (Some(vm), Some(to)) = (vm, snapshot.find_host(to)) {
+            at[vm as usize] = to.0;
+        }
+    }
+    at
+}
+
+/// What a walk has found, as packages. Where a VM may not go there any more it stays.
+fn in_packages(walk: &Annealed, problem: &Problem) -> Found {
+    let mut walk = walk.clone();
+    for (at, vm) in walk.at.iter_mut().zip(&problem.vms) {
+        if !problem.sets[vm.allowed as usize].contains(HostIx(*at)) {
+            *at = vm.at;
+        }
+    }
+    walk.in_packages(problem)
+}
+
+/// What the walks have come to.
+#[derive(Default)]
+struct Walked {
+    /// The best of each of the walks.
+    best: Vec<Annealed>,
+    weighed: u64,
+    stopped: Option<Stopped>,
+}
+
+impl Longer<'_> {
+    /// All walks, one series after the other.
+    fn walk(&self, problem: &Problem, effort: &Effort) -> Walked {
+        let mut walked = Walked::default();
+        let each = self.budget.map_or(FIRST, |budget| budget / WALKS);
+        for series in 0.. {
+            let found = self.series(problem, &Effort { evaluations: each << series, ..*effort }, series * WALKS);
+            walked.weighed += found.iter().map(|walk| walk.evaluations).sum::<u64>();
+            if found.iter().any(|walk| walk.stopped) {
+                walked.stopped = (self.stop)().or(Some(Stopped::Interrupted));
+            }
+            if walked.best.is_empty() {
+                walked.best = found;
+            } else {
+                let both = walked.best.iter_mut().zip(found);
+                both.filter(|(best, walk)| walk.after < best.after).for_each(|(best, walk)| *best = walk);
+            }
+            if self.budget.is_some() || walked.stopped.is_some() || each << series > u64::MAX / 4 {
+                break;
+            }
+        }
+        walked
+    }
+
+    /// One walk for each seed, in the order of the seeds.
+    fn series(&self, problem: &Problem, effort: &Effort, first: u64) -> Vec<Annealed> {
+        let walk = |seed: u64| anneal(problem, effort, seed, &|| (self.stop)().is_some());
+        let seeds: Vec<u64> = (first..first + WALKS).collect();
+        let mut shares = seeds.chunks(seeds.len().div_ceil(self.threads.max(1)));
+        let walks = |share: &[u64]| share.iter().map(|seed| walk(*seed)).collect::<Vec<_>>();
+        let own = shares.next().unwrap_or_default();
+        std::thread::scope(|scope| {
+            let others: Vec<_> = shares.map(|share| scope.spawn(move || walks(share))).collect();
+            let mut all = walks(own);
+            for other in others {
+                all.extend(other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
+            }
+            all
+        })
+    }
+}
