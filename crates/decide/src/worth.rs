@@ -3,7 +3,8 @@
 //! Properties:
 //! (A) costs and gains of one kind are in one physical unit, so that a payback is a time: CPU seconds for spreading, joules for power;
 //! (B) a move pays back within a part of the time that its gain is forecast to last, or it is not made;
-//! (C) what a goal wants without a rate of its own (emptying, room, nearness, expressions) has no payback: there the least gain decides.
+//! (C) what a goal wants without a rate of its own (emptying, room, nearness, equal pages, expressions) has no payback: there the least
+//!     gain decides.
 //!
 //! Method: the cost of a move is its forecast duration times the CPU that it takes on both hosts, and the guest's CPUs for the time that
 //! it stands still. The gain of spreading is the fall of the *pressure*: the CPUs of a host times the square of the part by which it is
@@ -18,7 +19,7 @@ use ulm_place::PlaceMove;
 use ulm_policy::{Defragment, Goal, GoalKind, Policy, Spread};
 
 use crate::round::Round;
-use crate::seek::measure::{carrying, loads, share, touched};
+use crate::seek::measure::{carrying, loads, saved, share, touched};
 use crate::seek::question::{CPU, Question, RECKONED, whole_number};
 use crate::seek::terms;
 
@@ -93,6 +94,9 @@ impl Bargain<'_, '_> {
 
     /// After how long the moves have brought more than they have cost; `None`: no goal has a rate of gain.
     fn payback(&self, goals: &[&Goal], spreadings: &[Spreading<'_>]) -> Option<Duration> {
+        if self.saves_pages() {
+            return None;
+        }
         let savings = goals.iter().filter_map(|goal| match &goal.kind {
             GoalKind::Defragment(defragment) => Some(self.saving(goal, defragment)),
             _ => None,
@@ -104,6 +108,15 @@ impl Bargain<'_, '_> {
         let together: u128 = speeds.iter().sum();
         let ms = UNIT.checked_div(together).unwrap_or(FOREVER);
         Some(Duration::from_millis(u64::try_from(ms.min(FOREVER)).unwrap_or(u64::MAX)))
+    }
+
+    /// Whether what the moves send is worth the pages that they save, if a goal wants that.
+    fn saves_pages(&self) -> bool {
+        let Some(sends) = self.question.sends else { return false };
+        let [was, is] = [self.before, self.after].map(|at| saved(self.question, self.round, at));
+        let sent: Bytes = self.moves.iter().map(|one| self.taking(one).1.bytes).sum();
+        let worth = u128::from(is.saturating_sub(was).0) * u128::from(sends.0) / (1 << 30);
+        worth > 0 && worth >= u128::from(sent.0)
     }
 
     /// How many times over the cost comes back in a millisecond by less pressure, in parts of [`UNIT`].

@@ -4,7 +4,7 @@ mod common;
 
 use common::*;
 use ulm_model::*;
-use ulm_policy::{Defragment, Goal, GoalKind, Policy, Spread};
+use ulm_policy::{Defragment, Goal, GoalKind, Merge, Policy, Spread};
 
 /// Hosts of 100 GiB that merge, and save what is stated.
 fn merging(hosts: &[(&str, u64)], sharing: bool) -> Cluster {
@@ -77,14 +77,68 @@ fn of_equal_targets_the_one_with_siblings_is_taken() {
     }
 }
 
-#[test]
-fn sharing_alone_is_no_reason_to_move() {
-    let mut cluster = merging(&[("a", 0), ("b", 0)], true);
+/// Two hosts with two VMs of 20 GiB each, of which each has a sibling on the other one.
+fn mixed(sharing: bool) -> Cluster {
+    let mut cluster = merging(&[("a", 0), ("b", 0)], sharing);
     for (host, name, os) in [("a", "a1", "debian"), ("a", "b1", "alpine"), ("b", "a2", "debian"), ("b", "b2", "alpine")]
     {
         vm(&mut cluster, host, name, 20, os);
     }
-    let even = Spread { floor: Share::percent(70), ..Spread::default() };
-    cluster.policy.goals.push(Goal::new("even", GoalKind::Even(even)));
+    cluster
+}
+
+fn even() -> Goal {
+    Goal::new("even", GoalKind::Even(Spread { floor: Share::percent(70), ..Spread::default() }))
+}
+
+fn merge(gib: u64) -> Goal {
+    Goal::new("merge", GoalKind::Merge(Merge { sends: Bytes::gib(gib) }))
+}
+
+#[test]
+fn sharing_alone_is_no_reason_to_move() {
+    let mut cluster = mixed(true);
+    cluster.policy.goals.push(even());
     assert_eq!(cluster.moves(), [""; 0]);
+}
+
+#[test]
+fn where_a_goal_wants_it_vms_with_equal_pages_come_together() {
+    for beside in [None, Some(even())] {
+        let mut cluster = mixed(true);
+        cluster.policy.goals.extend([merge(16)].into_iter().chain(beside));
+        let decision = cluster.decide();
+        assert_eq!(decision.plan.steps.len(), 2, "{decision}");
+        let gain = &decision.report.goals[0].gains[0];
+        assert_eq!((gain.what.as_str(), gain.before.as_str()), ("memory that merging saves", "0 B"));
+        assert_eq!(gain.after, Bytes::gib(8).to_string(), "{decision}");
+        assert!(decision.plan.steps.iter().all(|step| step.because.code() == "goal.nearer"), "{decision}");
+    }
+}
+
+#[test]
+fn no_more_is_sent_than_the_saved_memory_is_worth() {
+    // 4 GiB are saved by each move of 20.
+    for (gib, weight, count) in [(6, 100, 2), (4, 100, 0), (6, 50, 0), (12, 50, 2)] {
+        let mut cluster = mixed(true);
+        cluster.policy.goals.push(Goal { weight, ..merge(gib) });
+        assert_eq!(cluster.moves().len(), count, "{gib} GiB at weight {weight}");
+    }
+}
+
+#[test]
+fn nothing_comes_together_on_hosts_that_do_not_merge() {
+    let mut cluster = mixed(true);
+    cluster.snapshot.hosts.iter_mut().for_each(|host| host.merging = None);
+    cluster.policy.goals.push(merge(16));
+    assert_eq!(cluster.moves(), [""; 0]);
+}
+
+#[test]
+fn a_goal_to_merge_without_sharing_groups_says_what_is_missing() {
+    let mut cluster = mixed(false);
+    cluster.policy.goals.push(merge(16));
+    let decision = cluster.decide();
+    let aside = decision.report.goals[0].aside[0].to_string();
+    assert!(aside.contains("no sharing group"), "{aside}");
 }

@@ -46,6 +46,8 @@ pub enum GoalKind {
         /// Near is: in one domain of this level.
         level: Level,
     },
+    /// VMs with pages in common come together on hosts that merge equal pages.
+    Merge(Merge),
     /// The sum of expressions of the administrator's is made small.
     Custom(Custom),
 }
@@ -91,6 +93,13 @@ pub struct Shape {
     pub count: Option<u32>,
 }
 
+/// What memory that is saved by merging is worth.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Merge {
+    /// To save a GiB, so much of VMs' memory is sent over the network at most.
+    pub sends: Bytes,
+}
+
 /// Expressions in CEL, each a whole number from 0 on; see [`crate::PlacementExpression`].
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Custom {
@@ -133,6 +142,12 @@ impl Default for Spread {
 impl Default for Defragment {
     fn default() -> Self {
         Defragment { watts: 100, cpu: Share::percent(60), memory: Share::percent(80) }
+    }
+}
+
+impl Default for Merge {
+    fn default() -> Self {
+        Merge { sends: Bytes::gib(16) }
     }
 }
 

@@ -258,6 +258,8 @@ fn goals_that_cannot_be_are_told() {
         goal("kind = \"headroom\"\nfloor = \"100%\""),
         goal("kind = \"defragment\"\ncpu = \"101%\"\nmemory = \"0%\""),
         goal("kind = \"custom\""),
+        goal("kind = \"merge\"\nhost = \"a\""),
+        goal("kind = \"merge\"\nsends = \"0B\""),
         goal("kind = \"evn\""),
     ]));
 }

@@ -29,7 +29,7 @@ fn an_empty_file_is_the_defaults() {
 #[test]
 fn the_rules_and_goals_in_the_comments_of_the_example_are_right() {
     let policy = Policy::parse(&whole_example(), "example.toml").unwrap_or_else(|error| panic!("{error}"));
-    assert_eq!((policy.rules.len(), policy.goals.len(), policy.sharing.len()), (15, 9, 2));
+    assert_eq!((policy.rules.len(), policy.goals.len(), policy.sharing.len()), (15, 10, 2));
     assert_eq!(policy.rulebook().rules, policy.rules);
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use ulm_model::{Gain, HostIx, Share, label};
+use ulm_model::{Bytes, Gain, HostIx, Share, VmIx, label};
 use ulm_policy::{Goal, GoalKind, PlacementExpression, Spread};
 use ulm_rules::select::selects_host;
 
@@ -54,6 +54,7 @@ pub(crate) fn gains(q: &Question, round: &Round<'_>, goal: &Goal, before: &[u32]
             };
             vec![both(format!("places too many that VMs of one {key} are spread over"), &spread)]
         }
+        GoalKind::Merge(_) => vec![both("memory that merging saves".into(), &|at| saved(q, round, at).to_string())],
         GoalKind::Custom(custom) => match &custom.each {
             Some(each) => {
                 let table = PlacementExpression::each(each).and_then(|each| each.over(snapshot));
@@ -123,6 +124,15 @@ pub(crate) fn loads(q: &Question, at: &[u32], resource: usize) -> Vec<i64> {
         loads[host as usize] = loads[host as usize].saturating_sub(credit);
     }
     loads
+}
+
+/// What hosts that merge save by the likeliest weights, of the VMs that take part.
+pub(crate) fn saved(q: &Question, round: &Round<'_>, at: &[u32]) -> Bytes {
+    let Some(known) = &q.shared else { return Bytes(0) };
+    let mut on: Vec<Vec<VmIx>> = vec![Vec::new(); q.problem.hosts.len()];
+    q.vms.iter().zip(at).for_each(|(vm, host)| on[*host as usize].push(*vm));
+    let merging = round.input.snapshot.hosts.iter().zip(on).filter(|(host, _)| host.merges());
+    merging.map(|(_, vms)| known.saved(vms, |class| class.weight)).sum()
 }
 
 /// The hosts that carry a VM.

@@ -9,7 +9,7 @@
 use std::collections::HashMap;
 
 use ulm_forecast::{Demand, Sizing};
-use ulm_model::{Bytes, HostIx, MilliCpu, Resource, Share, VmIx};
+use ulm_model::{Bytes, HostIx, MilliCpu, Resource, Share, Sharing, VmIx};
 use ulm_place::{PlaceHost, PlaceVm, Points, Problem};
 use ulm_policy::Policy;
 use ulm_rules::{HostSet, Initiative};
@@ -67,6 +67,10 @@ pub(crate) struct Question {
     pub vms: Vec<VmIx>,
     /// For each VM of the snapshot its number in the question, if it takes part.
     pub number: Vec<Option<u32>>,
+    /// To save a GiB of equal pages, so many bytes may be sent; `None`: no goal wants it.
+    pub sends: Option<Bytes>,
+    /// What is known to be shared, if anything.
+    pub shared: Option<Sharing>,
 }
 
 impl Question {
@@ -83,8 +87,13 @@ impl Question {
     /// The same for some hosts alone: the others take nothing, and what they carry does not take part.
     pub fn among(round: &mut Round<'_>, near: &HostSet, span: Span, may_move: &dyn Fn(VmIx) -> bool) -> Self {
         let snapshot = &round.input.snapshot;
-        let mut question =
-            Question { problem: Problem::default(), vms: Vec::new(), number: vec![None; snapshot.vms.len()] };
+        let mut question = Question {
+            problem: Problem::default(),
+            vms: Vec::new(),
+            number: vec![None; snapshot.vms.len()],
+            sends: None,
+            shared: None,
+        };
         question.problem.resources = RESOURCES;
         question.problem.hosts = hosts(round, near);
         let mut sets = Sets::default();

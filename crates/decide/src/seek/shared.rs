@@ -5,8 +5,8 @@
 //! is counted in full ([`ulm_place::Sharing`]). Only what may be counted on is credited ([`ulm_model::SharingClass::credit`]). What was
 //! promised is the sum of full sizes, less the credit of those that stay; what of it is not merged is added to the hosts' own part.
 //!
-//! Sharing by itself is no reason to move: copies of pages cost half of what moving as much would, so that of targets that are equal
-//! else the one with siblings is taken.
+//! Unless a goal wants it ([`ulm_policy::Merge`]), sharing by itself is no reason to move: copies of pages cost half of what moving as much
+//! would, so that of targets that are equal else the one with siblings is taken.
 
 use ulm_model::{Bytes, Host, HostIx, SharingClass};
 use ulm_place::{Pages, Points, Sharing};
@@ -21,9 +21,22 @@ pub(super) fn add(question: &mut Question, round: &Round<'_>, for_four_gib: Poin
         return;
     }
     let known = learn(&round.input.snapshot, round.policy.sharing.clone()).sharing;
-    let half = |bytes: Bytes| Points::try_from(i128::from(for_four_gib) * i128::from(bytes.0) / (8 << 30));
-    credit(question, round, &known, |class| half(class.credit).unwrap_or(0));
+    const GIB: i128 = 1 << 30;
+    let sends = question.sends.map(|sends| i128::from(sends.0));
+    let points = |class: &SharingClass| {
+        let (bytes, sent) = match sends {
+            None => (class.credit, GIB / 2),
+            Some(sends) => (class.weight, sends),
+        };
+        let worth = i128::from(for_four_gib) * i128::from(bytes.0) / GIB * sent / (4 * GIB);
+        Points::try_from(worth).unwrap_or(MOST).min(MOST)
+    };
+    credit(question, round, &known, points);
+    question.shared = Some(known);
 }
+
+/// What a copy costs at most, so that sums stay numbers.
+const MOST: Points = 1 << 38;
 
 /// Adds what is known to be shared; `points` says what a copy of the pages of a class costs.
 pub(crate) fn credit(

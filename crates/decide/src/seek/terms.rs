@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use ulm_model::{Host, HostIx, Reason, Share, Snapshot, label};
+use ulm_model::{Bytes, Host, HostIx, Reason, Share, Snapshot, label};
 use ulm_place::{Curve, Points, Relation, RelationKind, Table, WantedRoom};
 use ulm_policy::{Custom, Goal, GoalKind, PlacementExpression, PlacementTable, Shape, Spread};
 use ulm_rules::HostSet;
@@ -62,6 +62,14 @@ pub(super) fn add(question: &mut Question, round: &Round<'_>, goal: &Goal) -> Ve
                 let (domains, kind) = (domains.clone(), RelationKind::Near);
                 question.problem.relations.push(Relation { vms, domains, kind, points: Some(points(weight / 4)) });
             }
+        }
+        GoalKind::Merge(merge) => {
+            if round.policy.sharing.is_empty() {
+                let what = "no sharing group says what VMs have in common".to_owned();
+                return vec![Reason::Impossible { of: format!("goal `{}`", goal.name), what }];
+            }
+            let more = Bytes(merge.sends.0.saturating_mul(u64::from(goal.weight)) / 100);
+            question.sends = Some(question.sends.unwrap_or_default() + more);
         }
         GoalKind::Custom(custom) => return custom_cost(question, snapshot, goal, custom),
     }

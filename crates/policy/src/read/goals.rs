@@ -9,7 +9,7 @@ use super::selection::{Groups, Selection};
 use crate::expression::{ExpressionError, PlacementExpression};
 use crate::problem::Found;
 use crate::values::{COUNT, LEVEL, SHARE, SIZE, TEXT, TEXTS};
-use crate::{Custom, Defragment, Goal, GoalKind, Shape, Spread};
+use crate::{Custom, Defragment, Goal, GoalKind, Merge, Shape, Spread};
 
 /// A goal as it is read.
 pub(crate) struct GoalDraft {
@@ -25,6 +25,7 @@ pub(crate) struct GoalDraft {
     count: Option<u32>,
     label: String,
     level: Option<Level>,
+    merge: Merge,
     each: Option<String>,
     awake: Option<String>,
 }
@@ -44,6 +45,7 @@ impl Default for GoalDraft {
             count: None,
             label: String::new(),
             level: None,
+            merge: Merge::default(),
             each: None,
             awake: None,
         }
@@ -201,6 +203,20 @@ pub(crate) static GOALS: Kinds<GoalDraft, GoalKind> = Kinds {
             },
         },
         Kind {
+            name: "merge",
+            says: "VMs with pages in common come together on hosts that merge equal pages; [[sharing]] says what they have in common",
+            vms: Need::May,
+            hosts: Need::No,
+            whom: "`vm`, `vm_tag` and `vms` say which VMs it may move; it is about all hosts",
+            keys: &[key!(
+                "sends",
+                SIZE,
+                merge.sends,
+                "to save a GiB of memory, so much of VMs' memory is sent at most (16GiB)"
+            )],
+            build: merge,
+        },
+        Kind {
             name: "custom",
             says: "the sum of your own expressions is made small",
             vms: Need::May,
@@ -238,6 +254,14 @@ fn defragment(draft: &GoalDraft, ground: &mut Ground<'_, '_>) -> GoalKind {
         }
     }
     GoalKind::Defragment(wanted.clone())
+}
+
+fn merge(draft: &GoalDraft, ground: &mut Ground<'_, '_>) -> GoalKind {
+    if draft.merge.sends == Bytes(0) {
+        let help = "16 GiB by default: a VM of 8 GiB is moved for half a GiB";
+        ground.refuse("sends", "`sends` is more than nothing", "no VM could be moved", help);
+    }
+    GoalKind::Merge(draft.merge)
 }
 
 fn make_room(draft: &GoalDraft, ground: &mut Ground<'_, '_>) -> GoalKind {
