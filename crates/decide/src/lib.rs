@@ -49,8 +49,8 @@ pub use explain::{Standing, Stillness, standing, still, stillness, why_not, why_
 pub use input::{Input, Past, VmPast};
 pub use longer::{Longer, decide_longer};
 pub use report::{
-    Answer, Bound, Decision, Gate, GateReport, GoalReport, HostReport, LongerSearch, Outcome, Relief, Report, SetAside,
-    VmReport,
+    Answer, Bound, Decision, Gate, GateReport, GoalReport, HostReport, LongerSearch, Outcome, Reached, Relief, Report,
+    SetAside, VmReport,
 };
 pub use sharing::{SharingOfGroup, SharingOfHost, SharingPlan, SharingReport, sharing};
 pub use wanted::Wanted;

@@ -5,28 +5,28 @@
 //! (B) same input, policy and budget, same decision, whatever the number of threads, unless it was told to stop;
 //! (C) anytime: whoever tells it to stop gets the best so far.
 //!
-//! Method: the quick search first, as always. Then walks by [`anneal`](anneal()) with seeds of their own share the budget. What each walk
-//! has found goes through the same gates as the quick search's answer: gain, payback, the hole, a safe way, the checker. Of the plans that
+//! Method: the quick search first, as always. Then two walks by [`anneal`](anneal()) share the budget: one that may move as much as it
+//! likes, and one with no more moves than a round makes, as of the former's moves only the first are made. What each walk has found goes through the same gates as the quick search's answer: gain, payback, the hole, a safe way, the checker. Of the plans that
 //! come out of it the one after which the goals cost least is taken; of equals the quick one.
 //!
 //! Without a budget each series of walks is twice as long as the one before, as annealing must know its length at the beginning: what
 //! is told to stop in the middle of a series keeps the best of those before.
 
-use ulm_model::{Action, HostIx, Plan, Snapshot, Stopped};
+use ulm_model::{Action, HostIx, Plan, Share, Snapshot, Stopped};
 use ulm_place::{Annealed, Effort, Found, Points, Problem, anneal, cost, search};
 use ulm_policy::Policy;
 
 use crate::Input;
 use crate::decision::decide_by;
 use crate::goals::Goals;
-use crate::report::{Decision, Gate, LongerSearch, Outcome};
+use crate::report::{Decision, Gate, LongerSearch, Outcome, Reached};
 use crate::round::Round;
 use crate::seek::ask::{effort, of_goals};
 use crate::seek::question::Question;
-use crate::seek::{Searcher, bounds};
+use crate::seek::{self, Searcher, bounds};
 
 /// So many walks share the budget; their number changes the answer, that of threads does not.
-const WALKS: u64 = 2;
+const WALKS: usize = 2;
 /// So long is each walk of the first series, where there is no budget.
 const FIRST: u64 = 1 << 21;
 
@@ -53,47 +53,51 @@ pub fn decide_longer(input: &Input, policy: &Policy, longer: &Longer<'_>) -> Dec
     let goals = Goals::at(policy, input.now);
     let mut round = Round::new(input, policy, &rulebook);
     let (question, _) = of_goals(&mut round, &goals.others, goals.rules);
-    if quick.target <= bounds::least(&question) {
+    if quick.placement <= bounds::least(&question) {
         quick.decision.report.longer = Some(LongerSearch::not_begun(Outcome::NothingLeft));
         return quick.decision;
     }
-    let walked = longer.walk(&question.problem, &effort(&round));
+    let all = effort(&round).moves;
+    // What leads far beyond what one round makes, and what is best with so few moves.
+    let limits = [all, seek::most_moves(policy).min(all)];
+    let walked = longer.walk(&question.problem, limits);
     let reaches = |plan: &Plan| cost(&question.problem, &after(&question, &input.snapshot, plan)).total();
     let at_first = reaches(&quick.decision.plan);
     // Bounds tell of the best placement that was found, also where the first moves of another one are the better ones.
-    let (mut least, mut bounds) = (quick.target, quick.decision.report.bounds.clone());
-    let (mut best, mut reached) = (quick.decision, at_first);
+    let (mut placement, mut bounds) = (quick.placement, quick.decision.report.bounds.clone());
+    let quick_reaches = [at_first, quick.placement];
+    let (mut best, mut plan) = (quick.decision, at_first);
     for walk in &walked.best {
         let other = decided(input, policy, &mut |problem, _| in_packages(walk, problem));
-        if other.target < least {
-            (least, bounds) = (other.target, other.decision.report.bounds.clone());
+        if other.placement < placement {
+            (placement, bounds) = (other.placement, other.decision.report.bounds.clone());
         }
         let reaches = reaches(&other.decision.plan);
-        if reaches < reached {
-            (best, reached) = (other.decision, reaches);
+        if reaches < plan {
+            (best, plan) = (other.decision, reaches);
         }
     }
     let now = cost(&question.problem, &question.home()).total();
     best.report.bounds = bounds;
-    best.report.longer = Some(LongerSearch::of(walked.weighed, walked.stopped, now, [at_first, reached]));
+    best.report.longer = Some(walked.told(now, quick_reaches, [plan, placement]));
     best
 }
 
 /// A decision, and what the goals cost in the placement of which its plan makes the first moves.
 struct Answer {
     decision: Decision,
-    target: Points,
+    placement: Points,
 }
 
 fn decided(input: &Input, policy: &Policy, searcher: &mut Searcher<'_>) -> Answer {
-    let mut target = Points::MAX;
+    let mut placement = Points::MAX;
     let mut noting = |problem: &Problem, effort: &Effort| {
         let found = searcher(problem, effort);
-        target = found.after;
+        placement = found.after;
         found
     };
     let decision = decide_by(input, policy, &mut noting);
-    Answer { decision, target }
+    Answer { decision, placement }
 }
 
 /// Where each VM of the question is after the plan.
@@ -129,13 +133,28 @@ struct Walked {
     stopped: Option<Stopped>,
 }
 
+impl Walked {
+    /// What is to be told, where the goals cost so much now, after the plans of the quick search and of both, and in the placements found.
+    fn told(&self, now: Points, quick: [Points; 2], both: [Points; 2]) -> LongerSearch {
+        let part = |points: Points, of: Points| {
+            Share::ratio(u64::try_from(points).unwrap_or(0), u64::try_from(of).unwrap_or(0))
+        };
+        let reached =
+            |[plan, placement]: [Points; 2]| Reached { plan: part(plan, now), placement: part(placement, now) };
+        let less = part(quick[0] - both[0], quick[0]);
+        let outcome = Outcome::Looked { quick: reached(quick), longer: reached(both), less };
+        LongerSearch { weighed: self.weighed, stopped: self.stopped, outcome }
+    }
+}
+
 impl Longer<'_> {
-    /// All walks, one series after the other.
-    fn walk(&self, problem: &Problem, effort: &Effort) -> Walked {
+    /// All walks, one series after the other; `limits` are those on the moves of each walk.
+    fn walk(&self, problem: &Problem, limits: [u32; WALKS]) -> Walked {
         let mut walked = Walked::default();
-        let each = self.budget.map_or(FIRST, |budget| budget / WALKS);
+        let each = self.budget.map_or(FIRST, |budget| budget / WALKS as u64);
         for series in 0.. {
-            let found = self.series(problem, &Effort { evaluations: each << series, ..*effort }, series * WALKS);
+            let efforts = limits.map(|moves| Effort { evaluations: each << series, moves });
+            let found = self.series(problem, &efforts, series);
             walked.weighed += found.iter().map(|walk| walk.evaluations).sum::<u64>();
             if found.iter().any(|walk| walk.stopped) {
                 walked.stopped = (self.stop)().or(Some(Stopped::Interrupted));
@@ -153,12 +172,11 @@ impl Longer<'_> {
         walked
     }
 
-    /// One walk for each seed, in the order of the seeds.
-    fn series(&self, problem: &Problem, effort: &Effort, first: u64) -> Vec<Annealed> {
-        let walk = |seed: u64| anneal(problem, effort, seed, &|| (self.stop)().is_some());
-        let seeds: Vec<u64> = (first..first + WALKS).collect();
-        let mut shares = seeds.chunks(seeds.len().div_ceil(self.threads.max(1)));
-        let walks = |share: &[u64]| share.iter().map(|seed| walk(*seed)).collect::<Vec<_>>();
+    /// One walk for each effort, in their order.
+    fn series(&self, problem: &Problem, efforts: &[Effort], seed: u64) -> Vec<Annealed> {
+        let walk = |effort: &Effort| anneal(problem, effort, seed, &|| (self.stop)().is_some());
+        let walks = |share: &[Effort]| share.iter().map(walk).collect::<Vec<_>>();
+        let mut shares = efforts.chunks(efforts.len().div_ceil(self.threads.max(1)));
         let own = shares.next().unwrap_or_default();
         std::thread::scope(|scope| {
             let others: Vec<_> = shares.map(|share| scope.spawn(move || walks(share))).collect();

@@ -6,7 +6,6 @@ use serde::{Deserialize, Serialize};
 use ulm_check::Sane;
 use ulm_model::text::Document;
 use ulm_model::{Acting, Action, Bytes, Gain, HostName, MilliCpu, Plan, Reason, Resource, Share, Stopped, VmId};
-use ulm_place::Points;
 
 /// What was decided.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -120,19 +119,14 @@ pub struct LongerSearch {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
-    /// Its plan is taken: what the goals cost after it, and after the quick search's plan, as parts of what they cost now.
-    Better {
-        /// After its plan.
-        costs: Share,
-        /// After the quick search's.
-        quick: Share,
-        /// By how much that is less, as a part of the quick one's.
+    /// How far each search comes; if the longer one's plan is the better one it is taken.
+    Looked {
+        /// The quick search.
+        quick: Reached,
+        /// What is better of both.
+        longer: Reached,
+        /// By how much less the goals cost after the longer one's plan, as a part of what they cost after the quick one's.
         less: Share,
-    },
-    /// None of its plans is better than the quick search's, after which the goals cost so much of what they cost now.
-    NoBetter {
-        /// After the quick search's plan.
-        quick: Share,
     },
     /// No placement costs less than the one that the quick search found, so it was not begun.
     NothingLeft,
@@ -140,25 +134,19 @@ pub enum Outcome {
     NotAsked,
 }
 
+/// How far a search comes, in parts of what the goals cost now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reached {
+    /// What they cost after its plan.
+    pub plan: Share,
+    /// What they cost in the best placement that it found. Plans make the first moves to it.
+    pub placement: Share,
+}
+
 impl LongerSearch {
     /// There was nothing to look for.
     pub(crate) fn not_begun(outcome: Outcome) -> Self {
         LongerSearch { weighed: 0, stopped: None, outcome }
-    }
-
-    /// What the goals cost now, after the quick search's plan, and after the plan that is taken.
-    pub(crate) fn of(weighed: u64, stopped: Option<Stopped>, now: Points, [quick, best]: [Points; 2]) -> Self {
-        let amount = |points: Points| u64::try_from(points).unwrap_or(0);
-        let of_now = |points: Points| Share::ratio(amount(points), amount(now));
-        let outcome = match best < quick {
-            true => Outcome::Better {
-                costs: of_now(best),
-                quick: of_now(quick),
-                less: Share::ratio(amount(quick - best), amount(quick)),
-            },
-            false => Outcome::NoBetter { quick: of_now(quick) },
-        };
-        LongerSearch { weighed, stopped, outcome }
     }
 }
 
@@ -310,25 +298,39 @@ impl fmt::Display for Bound {
 
 impl fmt::Display for LongerSearch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let weighed = match self.weighed / 100_000 {
-            0..10 => format!("{} placements", self.weighed),
-            tenths => format!("{}.{} million placements", tenths / 10, tenths % 10),
-        };
-        match self.outcome {
-            Outcome::Better { costs, quick, less } => write!(
-                f,
-                "a longer search of {weighed}: after this plan the goals cost {less} less than after the quick search's ({costs} of what they cost now, not {quick})"
-            )?,
-            Outcome::NoBetter { quick } => write!(
-                f,
-                "a longer search of {weighed}: no plan is better than the quick search's, after which the goals cost {quick} of what they cost now"
-            )?,
+        let (quick, longer, less) = match self.outcome {
+            Outcome::Looked { quick, longer, less } => (quick, longer, less),
             Outcome::NothingLeft => {
-                write!(f, "no longer search: no placement costs less than the one that the quick search found")?
+                return write!(f, "no longer search: no placement costs less than the one that the quick search found");
             }
             Outcome::NotAsked => {
-                write!(f, "no longer search: it looks for what goals make better, and this round is not about that")?
+                return write!(
+                    f,
+                    "no longer search: it looks for what goals make better; this round is about other things"
+                );
             }
+        };
+        match self.weighed / 100_000 {
+            0..10 => write!(f, "a longer search of {} placements: ", self.weighed)?,
+            tenths => write!(f, "a longer search of {}.{} million placements: ", tenths / 10, tenths % 10)?,
+        }
+        match less.0 {
+            1..10 => write!(
+                f,
+                "after this plan the goals cost less than 0.1 % less than after the quick search's ({} of what they cost now)",
+                longer.plan
+            )?,
+            10.. => write!(
+                f,
+                "after this plan the goals cost {less} less than after the quick search's ({} of what they cost now, not {})",
+                longer.plan, quick.plan
+            )?,
+            0 => {
+                write!(f, "its plan is no better than the quick search's ({} of what the goals cost now)", quick.plan)?
+            }
+        }
+        if longer.placement < quick.placement {
+            write!(f, "; the best placement costs {}, not {}", longer.placement, quick.placement)?;
         }
         match self.stopped {
             None => Ok(()),

@@ -25,7 +25,7 @@ pub(crate) mod terms;
 
 use ulm_model::{Gain, Reason};
 use ulm_place::{Effort, Found, Package, PlaceMove, Problem, search};
-use ulm_policy::{Goal, GoalKind};
+use ulm_policy::{Goal, GoalKind, Policy};
 
 use crate::concerns;
 use crate::report::{Bound, GoalReport};
@@ -144,9 +144,14 @@ fn is_asked_for(goal: &Goal) -> bool {
     matches!(goal.kind, GoalKind::Evacuate | GoalKind::MakeRoom(_))
 }
 
+/// So many moves are wanted in one round, unless one package has more.
+pub(crate) fn most_moves(policy: &Policy) -> u32 {
+    policy.limits.moves.saturating_mul(ROUNDS_OF_MOVES)
+}
+
 fn room_for(round: &Round<'_>, wanted: &[Wanted], package: &Package) -> bool {
-    let most = round.policy.limits.moves.saturating_mul(ROUNDS_OF_MOVES) as usize;
-    wanted.is_empty() || wanted.len() + package.moves.len() <= most
+    let moves = u32::try_from(wanted.len() + package.moves.len()).unwrap_or(u32::MAX);
+    wanted.is_empty() || moves <= most_moves(round.policy)
 }
 
 /// The first gain speaks, with its goal.
