@@ -60,7 +60,11 @@ fn a_vm_in_flight_counts_in_full() {
 
 #[test]
 fn nothing_is_merged_where_the_host_was_not_seen_to_merge_it() {
-    let changes: [fn(&mut Merging); 2] = [|counted| counted.full_scans = 1, |counted| counted.saved = Bytes::mib(1199)];
+    let changes: [fn(&mut Merging); 3] = [
+        |counted| counted.full_scans = 1,
+        |counted| counted.saved = Bytes::mib(1199),
+        |counted| counted.stopped = true,
+    ];
     for change in changes {
         let mut world = world(JUST);
         change(world.snapshot.hosts[1].merging.as_mut().unwrap());

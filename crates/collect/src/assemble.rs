@@ -70,7 +70,10 @@ fn host(name: &HostName, of: &HostMemory, known: &Known, keep: usize) -> Host {
         storage: facts.map_or_else(Default::default, |facts| facts.storage.clone()),
         tags: known.tags.get(name).cloned().unwrap_or_default(),
         cells: of.reading.as_ref().map_or_else(Vec::new, |reading| reading.cells.clone()),
-        merging: of.reading.as_ref().and_then(plausible::merging),
+        merging: of
+            .reading
+            .as_ref()
+            .and_then(|reading| Some(of.scans.judged(plausible::merging(reading)?, reading.at))),
     }
 }
 

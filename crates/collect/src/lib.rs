@@ -13,6 +13,7 @@ pub mod assemble;
 pub mod memory;
 pub mod plausible;
 pub mod poll;
+mod scans;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

@@ -12,6 +12,7 @@ use ulm_model::{
 use crate::Settings;
 use crate::plausible;
 use crate::poll::{Answer, Question};
+use crate::scans::Scans;
 
 /// Everything that is remembered.
 #[derive(Debug, Default)]
@@ -43,6 +44,7 @@ pub(crate) struct HostMemory {
     pub cpu_use: Recent<MilliCpu>,
     pub memory_use: Recent<Bytes>,
     pub verdicts: BTreeMap<CpuNeed, CpuVerdict>,
+    pub scans: Scans,
 }
 
 /// What is remembered of one VM, wherever it runs.
@@ -152,6 +154,7 @@ impl Memory {
         }
         of.answered_in = look;
         let at = reading.at;
+        of.scans.note(reading.merging, at);
         for vm in &reading.vms {
             self.vms.entry(vm.id).or_default().last_seen = at;
         }

@@ -20,7 +20,7 @@ use ulm_policy::{Defragment, Goal, GoalKind, Policy, Spread};
 
 use crate::round::Round;
 use crate::seek::measure::{carrying, loads, saved, share, touched};
-use crate::seek::question::{CPU, Question, RECKONED, whole_number};
+use crate::seek::question::{CPU, HELD, Question, RECKONED, whole_number};
 use crate::seek::terms;
 
 /// A CPU at work takes about so many watts more than one that idles.
@@ -114,9 +114,9 @@ impl Bargain<'_, '_> {
     fn saves_pages(&self) -> bool {
         let Some(sends) = self.question.sends else { return false };
         let [was, is] = [self.before, self.after].map(|at| saved(self.question, self.round, at));
-        let sent: Bytes = self.moves.iter().map(|one| self.taking(one).1.bytes).sum();
-        let worth = u128::from(is.saturating_sub(was).0) * u128::from(sends.0) / (1 << 30);
-        worth > 0 && worth >= u128::from(sent.0)
+        let held = |one: &PlaceMove| i128::from(self.question.problem.vms[one.vm as usize].size[HELD]);
+        let worth = i128::from(is.saturating_sub(was).0) * i128::from(sends.0) / (1 << 30);
+        worth > 0 && worth >= self.moves.iter().map(held).sum()
     }
 
     /// How many times over the cost comes back in a millisecond by less pressure, in parts of [`UNIT`].

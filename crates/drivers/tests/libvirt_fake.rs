@@ -175,6 +175,9 @@ async fn what_the_host_merges_comes_with_the_reading_in_bytes() {
         volatile: Bytes::kib(4 * 50),
         full_scans: 12,
         across_cells: Some(true),
+        // 11 350 pages, of which 100 are looked at in 20 ms.
+        scan: Some(Duration::from_millis(113 * 20)),
+        stopped: false,
     };
     assert_eq!(driver.reading().await.unwrap().merging, Some(merging));
     driver.reading().await.unwrap();

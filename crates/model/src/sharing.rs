@@ -40,6 +40,7 @@
 //! ```
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -128,6 +129,12 @@ pub struct Merging {
     pub full_scans: u64,
     /// Whether pages of different NUMA cells are merged, if the host says it.
     pub across_cells: Option<bool>,
+    /// So long it takes to look at all memory by the host's settings, the time of the look itself aside, if the host says them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scan: Option<Duration>,
+    /// Nobody looks at memory any more: merging was switched off.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub stopped: bool,
 }
 
 impl Merging {
@@ -136,9 +143,9 @@ impl Merging {
 }
 
 impl Host {
-    /// Whether it was seen to merge pages. Elsewhere no VM may be credited with anything.
+    /// Whether it was seen to merge pages, and still does. Elsewhere no VM may be credited with anything.
     pub fn merges(&self) -> bool {
-        self.merging.is_some_and(|merging| merging.full_scans >= Merging::SCANS)
+        self.merging.is_some_and(|merging| merging.full_scans >= Merging::SCANS && !merging.stopped)
     }
 }
 

@@ -179,9 +179,10 @@ mod tests {
 
     #[test]
     fn nothing_is_merged_where_nothing_was_seen_to_be() {
-        let changes: [fn(&mut Snapshot); 4] = [
+        let changes: [fn(&mut Snapshot); 5] = [
             |snapshot| snapshot.hosts[0].merging = None,
             |snapshot| snapshot.hosts[0].merging.as_mut().unwrap().full_scans = 1,
+            |snapshot| snapshot.hosts[0].merging.as_mut().unwrap().stopped = true,
             |snapshot| snapshot.hosts[0].merging.as_mut().unwrap().saved = Bytes(0),
             |snapshot| snapshot.vms.iter_mut().for_each(|vm| vm.unmergeable = true),
         ];

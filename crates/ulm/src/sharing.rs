@@ -95,6 +95,7 @@ fn merges(counted: Option<Merging>) -> String {
         Some(merging) if merging.full_scans < Merging::SCANS => {
             format!("not yet: {} of {} full scans", merging.full_scans, Merging::SCANS)
         }
+        Some(merging) if merging.stopped => format!("no more: {} full scans and no further one", merging.full_scans),
         Some(merging) => format!("yes, {} full scans", merging.full_scans),
     }
 }

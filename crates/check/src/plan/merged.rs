@@ -6,7 +6,7 @@
 
 use std::collections::BTreeSet;
 
-use ulm_model::{Bytes, SharingGroup, Vm};
+use ulm_model::{Bytes, Merging, SharingGroup, Vm};
 
 use super::selectors::Book;
 use super::{Grounds, Resolved};
@@ -50,8 +50,9 @@ pub(super) fn merged(book: &Book<'_>, steps: &[Resolved<'_>], grounds: &Grounds<
         there[vm.host.at()].extend(path.map(|path| (moves, path)));
     }
     for ((merged, host), mut there) in hosts.iter_mut().zip(&snapshot.hosts).zip(there) {
-        // Two full scans, before nothing can have been merged.
-        let Some(counted) = host.merging.filter(|counted| counted.full_scans >= 2) else { continue };
+        // Two full scans, before nothing can have been merged; and what is no more looked at may break.
+        let looked = |counted: &Merging| counted.full_scans >= 2 && !counted.stopped;
+        let Some(counted) = host.merging.filter(looked) else { continue };
         there.sort_by(|(_, a), (_, b)| a.key().cmp(b.key()));
         let all = in_common(there.iter().map(|(_, path)| path));
         let stay = in_common(there.iter().filter(|(moves, _)| !moves).map(|(_, path)| path));

@@ -1,7 +1,7 @@
 //! A plan that brings VMs with equal pages together, and what it would save.
 //!
 //! It is an ordinary question about a placement in which only copies of pages cost something, beside the moves. Rules, ceilings and
-//! capacity hold as for every plan: what was promised counts with its full size, and a VM that arrives too; of what is merged on a
+//! capacity hold as for every plan: a VM that arrives counts with its full size; of what is merged on a
 //! host only so much is believed as may be counted on ([`shared`]). The way there is found and judged as always ([`crate::way()`]).
 
 use serde::{Deserialize, Serialize};

@@ -19,8 +19,11 @@ use ulm_model::{Bytes, Cell, HugePages};
 use super::amount;
 use super::xml::{Walk, XmlError};
 
-/// The size of an ordinary page when the host does not tell it.
+/// The size of an ordinary page when the host does not tell it: the smallest that there is, so that less is taken to be merged than is.
 const USUAL_BASE: Bytes = Bytes::kib(4);
+
+/// No ordinary page is larger: a host that tells only larger ones tells only its huge pages.
+const LARGEST_BASE: Bytes = Bytes::kib(64);
 
 /// The memory of a host as its capabilities document tells it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,7 +49,8 @@ impl HostCells {
         let told = host.one("cpu").into_iter().flat_map(|cpu| cpu.all("pages")).filter_map(|pages| size(pages).ok());
         let in_cells = cells.iter().flat_map(|cell| &cell.pages).map(|pages| pages.size);
         let mut huge: BTreeSet<Bytes> = told.chain(in_cells).collect();
-        let base = huge.pop_first().unwrap_or(USUAL_BASE);
+        let base = huge.first().copied().filter(|size| *size <= LARGEST_BASE).unwrap_or(USUAL_BASE);
+        huge.remove(&base);
         let cells = cells.into_iter().map(|mut cell| {
             cell.pages.retain(|pages| pages.size > base);
             cell
@@ -172,6 +176,17 @@ mod tests {
         let pages = HugePages { size: Bytes::mib(2), total: Bytes::gib(2), free: Bytes(0) };
         let one = Cell { id: 1, cpus: 8, memory: Bytes::gib(4), free: Bytes(0), pages: vec![pages] };
         assert_eq!(read.cells, [Cell { id: 0, cpus: 8, ..Cell::default() }, one]);
+    }
+
+    #[test]
+    fn ordinary_pages_are_known_where_they_are_not_told() {
+        let base = |inside: &str| {
+            let text = format!("<host><cpu>{inside}</cpu></host>");
+            HostCells::read(xml::parse(&text, "a host", "host").unwrap().root_element()).base
+        };
+        assert_eq!(base(""), Bytes::kib(4));
+        assert_eq!(base("<pages unit='KiB' size='2048'/>"), Bytes::kib(4));
+        assert_eq!(base("<pages unit='KiB' size='64'/><pages unit='KiB' size='524288'/>"), Bytes::kib(64));
     }
 
     #[test]

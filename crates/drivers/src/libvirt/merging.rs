@@ -4,6 +4,7 @@
 //! then not again.
 
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use ulm_libvirt::{Connection, Error, NodeMemoryParameters};
 use ulm_model::{Bytes, Merging};
@@ -47,6 +48,7 @@ impl MergingWatch {
 /// In bytes. Counters that a kernel does not have say nothing.
 fn merging(told: &NodeMemoryParameters, page: Bytes) -> Option<Merging> {
     let bytes = |pages: u64| Bytes(pages.saturating_mul(page.0));
+    let pages = [told.pages_sharing?, told.pages_shared?, told.pages_unshared?, told.pages_volatile?];
     Some(Merging {
         saved: bytes(told.pages_sharing?),
         shared: bytes(told.pages_shared?),
@@ -54,5 +56,13 @@ fn merging(told: &NodeMemoryParameters, page: Bytes) -> Option<Merging> {
         volatile: bytes(told.pages_volatile?),
         full_scans: told.full_scans?,
         across_cells: told.merge_across_nodes,
+        scan: scan(told, pages.into_iter().fold(0, u64::saturating_add)),
+        stopped: false,
     })
+}
+
+/// How long it takes to look at so many pages by the host's settings: it sleeps after each few of them.
+fn scan(told: &NodeMemoryParameters, pages: u64) -> Option<Duration> {
+    let sleeps = pages.checked_div(told.pages_to_scan?)?;
+    Some(Duration::from_millis(sleeps.saturating_mul(told.sleep_ms?)))
 }

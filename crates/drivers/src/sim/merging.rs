@@ -8,6 +8,7 @@
 //! As loads are, merging is constant within a grid cell, whoever looks when.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use ulm_model::{Bytes, Merging};
@@ -92,6 +93,8 @@ impl SimHost {
             volatile: Bytes(0),
             full_scans,
             across_cells: Some(true),
+            scan: Some(Duration::from_nanos(nanos(self.spec.scan_s))),
+            stopped: false,
         })
     }
 }
