@@ -28,7 +28,7 @@ use crate::seek::{self, Searcher, bounds};
 /// So many walks share the budget; their number changes the answer, that of threads does not.
 const WALKS: usize = 2;
 /// So long is each walk of the first series, where there is no budget.
-const FIRST: u64 = 1 << 21;
+const FIRST: u64 = 1 << 17;
 
 /// How much longer is looked.
 #[derive(Clone, Copy)]
@@ -53,7 +53,8 @@ pub fn decide_longer(input: &Input, policy: &Policy, longer: &Longer<'_>) -> Dec
     let goals = Goals::at(policy, input.now);
     let mut round = Round::new(input, policy, &rulebook);
     let (question, _) = of_goals(&mut round, &goals.others, goals.rules);
-    if quick.placement <= bounds::least(&question) {
+    let stay = question.problem.vms.iter().all(|vm| vm.stays);
+    if stay || quick.placement <= bounds::least(&question) {
         quick.decision.report.longer = Some(LongerSearch::not_begun(Outcome::NothingLeft));
         return quick.decision;
     }

@@ -128,7 +128,7 @@ pub enum Outcome {
         /// By how much less the goals cost after the longer one's plan, as a part of what they cost after the quick one's.
         less: Share,
     },
-    /// No placement costs less than the one that the quick search found, so it was not begun.
+    /// No placement that may be costs less than the one that the quick search found, so it was not begun.
     NothingLeft,
     /// The round is not about what goals make better, so it was not begun.
     NotAsked,
@@ -301,7 +301,10 @@ impl fmt::Display for LongerSearch {
         let (quick, longer, less) = match self.outcome {
             Outcome::Looked { quick, longer, less } => (quick, longer, less),
             Outcome::NothingLeft => {
-                return write!(f, "no longer search: no placement costs less than the one that the quick search found");
+                return write!(
+                    f,
+                    "no longer search: no placement that may be costs less than the one that the quick search found"
+                );
             }
             Outcome::NotAsked => {
                 return write!(
@@ -310,9 +313,10 @@ impl fmt::Display for LongerSearch {
                 );
             }
         };
-        match self.weighed / 100_000 {
-            0..10 => write!(f, "a longer search of {} placements: ", self.weighed)?,
-            tenths => write!(f, "a longer search of {}.{} million placements: ", tenths / 10, tenths % 10)?,
+        match (self.weighed / 1000, self.weighed / 100_000) {
+            (0..10, _) => write!(f, "a longer search of {} placements: ", self.weighed)?,
+            (thousands, 0..10) => write!(f, "a longer search of {thousands} thousand placements: ")?,
+            (_, tenths) => write!(f, "a longer search of {}.{} million placements: ", tenths / 10, tenths % 10)?,
         }
         match less.0 {
             1..10 => write!(

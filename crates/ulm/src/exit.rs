@@ -24,7 +24,8 @@ pub const ABOUT: &str = "\
    old host unless the message says otherwise
 
 While the end of moves is waited for, Ctrl-C ends the command only: the daemon goes on, and
-`ulm status` shows how far it is.
+`ulm status` shows how far it is. While `ulm path` or `ulm plan --budget` searches, Ctrl-C ends the
+search, and the best that was found so far is shown.
 
 With --json, an error is one JSON object on standard error:
 {\"error\": {\"exit_code\": 3, \"message\": \"a sentence\", \"reasons\": [{\"code\": \"host.maintenance\", ...}]}}";
