@@ -8,9 +8,10 @@
 //!
 //! Method: no fewer hosts can be awake than hold the sums of all sizes. All above this number are closed, those first whose VMs cost
 //! least to move for what is saved, of equals those with fewest, and the packing looks for room. Where too little remains, as many
-//! are opened again as hold the excess. What comes of it is made if its whole cost is lower.
+//! are opened again as hold the excess. Where it could be fewer hosts still, and there are few VMs, all is packed anew ([`super::anew`]).
+//! What comes of it is made if its whole cost is lower, the cheaper one of both.
 //!
-//! Complexity: [`STEPS`] for each VM.
+//! Complexity: [`STEPS`] for each VM, and [`ANEW`].
 
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -18,6 +19,7 @@ use std::rc::Rc;
 use ulm_model::HostIx;
 use ulm_rules::HostSet;
 
+use super::anew::Anew;
 use super::pack::{Class, HOST, Kind, Packing, UNLIMITED, scale};
 use super::{Search, cluster};
 use crate::cost::Sum;
@@ -31,6 +33,11 @@ const LEAST_STEPS: u64 = 100;
 const PRICES: i64 = 64;
 /// After so many attempts hosts are opened again.
 const AGAIN: u32 = 6;
+/// So many VMs are packed anew at most: where there are more, hosts hold many, which is easy as they are.
+const VMS: usize = 2_500;
+/// Work on that: at first, and where anything came of it.
+const ANEW: u64 = 100_000;
+const ANEW_AGAIN: u64 = 500_000;
 /// A matrix of counts has at most so many.
 const COUNTS: usize = 1 << 22;
 
@@ -45,27 +52,46 @@ pub(super) fn run(search: &mut Search<'_>) -> bool {
     }
     let steps = left.min(vms * STEPS);
     let Some(mut question) = Question::new(search) else { return false };
-    search.evaluations += question.solve(steps);
-    if question.packing.over() > 0 {
-        return false;
+    let (work, closed) = question.solve(steps);
+    search.evaluations += work;
+    let mut best = None;
+    if question.packing.over() == 0 {
+        best = consider(search, question.target(search, &question.packing.on), best);
     }
-    let target = question.target(search);
-    let (mark, before) = (search.state.mark(), search.state.total());
-    for (vm, to) in &target {
-        search.shift(*vm, *to);
+    if closed < question.most && question.members.iter().map(Vec::len).sum::<usize>() <= VMS {
+        let hands = question.anew(search);
+        if let Some(hands) = hands {
+            best = consider(search, question.target(search, &hands), best);
+        }
     }
-    let sound = target.iter().all(|(vm, _)| search.state.is_sound_at(*vm));
-    if !sound || !search.may_move(0) || search.state.total() >= before {
-        search.undo(mark);
-        return false;
-    }
-    // Host by host: there are too many moves to look at each by itself.
+    let Some((_, target)) = best else { return false };
+    make(search, &target);
+    // Host by host: there are too many moves to look at each by itself. What goes from hosts that are not emptied only makes room.
     let mut from: BTreeMap<u32, Vec<u32>> = BTreeMap::new();
     for (vm, _) in target {
         from.entry(problem.vms[vm as usize].at).or_default().push(vm);
     }
+    from.retain(|host, _| search.state.on(*host).is_empty());
     search.together.extend(from.into_values());
     true
+}
+
+/// Which VM goes where.
+type Target = Vec<(u32, u32)>;
+
+/// The cheaper one of a target and the best so far, with what the placement costs then; what costs no less than now is none.
+fn consider(search: &mut Search<'_>, target: Target, best: Option<(Sum, Target)>) -> Option<(Sum, Target)> {
+    let (mark, before) = (search.state.mark(), search.state.total());
+    make(search, &target);
+    let sound = target.iter().all(|(vm, _)| search.state.is_sound_at(*vm)) && search.may_move(0);
+    let total = search.state.total();
+    search.undo(mark);
+    let least = best.as_ref().map_or(before, |best| best.0);
+    if sound && total < least { Some((total, target)) } else { best }
+}
+
+fn make(search: &mut Search<'_>, target: &Target) {
+    target.iter().for_each(|(vm, to)| search.shift(*vm, *to));
 }
 
 struct Question {
@@ -74,6 +100,10 @@ struct Question {
     hosts: Vec<u32>,
     /// The VMs of each class, ascending.
     members: Vec<Vec<u32>>,
+    /// For each of the hosts the classes of the VMs that are at home there, ascending.
+    homes: Vec<Vec<u32>>,
+    /// What it saves that one of the hosts is emptied, in the packing's points; 0: it cannot be, or that brings nothing.
+    prices: Vec<i64>,
     /// Hosts that could be emptied, the most rewarding first: places in `hosts`.
     candidates: Vec<u32>,
     /// What of it can be emptied at most.
@@ -272,7 +302,10 @@ impl Question {
             vms.iter().for_each(|vm| on[field.places_of(*vm).0 as usize].push(class as u32));
         }
         let mut packing = Packing::new(field.resources.len(), classes, field.capacity(), on, columns);
+        let mut homes = vec![Vec::new(); field.hosts.len()];
         for (class, vms) in members.iter().enumerate() {
+            let at_home = vms.iter().map(|vm| field.places_of(*vm).1).filter(|home| *home != u32::MAX);
+            at_home.for_each(|home| homes[home as usize].push(class as u32));
             let Kind::Many(column) = packing.classes[class].kind else { continue };
             for vm in vms {
                 let (at, home) = field.places_of(*vm);
@@ -288,11 +321,24 @@ impl Question {
         let typical = *typical.get(typical.len() / 2)?;
         let candidates = field.candidates();
         let most = most(&packing, &candidates);
-        (most > 0).then_some(Question { packing, hosts: field.hosts, members, candidates, most, typical })
+        let mut prices = vec![0; field.hosts.len()];
+        for i in &candidates {
+            prices[*i as usize] = field.points(search.state.awake_points(field.hosts[*i as usize]));
+        }
+        (most > 0).then_some(Question {
+            packing,
+            hosts: field.hosts,
+            members,
+            homes,
+            prices,
+            candidates,
+            most,
+            typical,
+        })
     }
 
-    /// Closes and packs. Returns the work.
-    fn solve(&mut self, steps: u64) -> u64 {
+    /// Closes and packs. Returns the work, and how many hosts are closed.
+    fn solve(&mut self, steps: u64) -> (u64, usize) {
         let mut work = 0;
         let mut closed: Vec<u32> = self.candidates[..self.most].to_vec();
         for host in &closed {
@@ -314,13 +360,27 @@ impl Question {
             self.packing.anneal(steps / 4, hot, cold, PRICES / 2);
             work += steps / 4;
         }
-        work
+        (work, closed.len())
+    }
+
+    /// All packed anew, on fewer hosts than the packing has if it holds everything; classes, by host.
+    fn anew(&self, search: &mut Search<'_>) -> Option<Vec<Vec<u32>>> {
+        let left = search.effort.evaluations.saturating_sub(search.evaluations);
+        let fits = self.packing.over() == 0;
+        let used = (0..self.hosts.len()).filter(|i| !fits || !self.packing.on[*i].is_empty()).map(|i| self.prices[i]);
+        let mut anew = Anew::new(&self.packing, &self.prices, &self.homes, used.sum());
+        anew.run(ANEW.min(left));
+        if anew.found() {
+            anew.run(ANEW_AGAIN.min(left));
+        }
+        search.evaluations += anew.work;
+        anew.hands()
     }
 
     /// Which VM goes where: of a class those stay at home that can.
-    fn target(&self, search: &Search<'_>) -> Vec<(u32, u32)> {
+    fn target(&self, search: &Search<'_>, hands: &[Vec<u32>]) -> Target {
         let mut wanted: Vec<Vec<u32>> = vec![Vec::new(); self.members.len()];
-        for (i, on) in self.packing.on.iter().enumerate() {
+        for (i, on) in hands.iter().enumerate() {
             for class in on {
                 wanted[*class as usize].push(self.hosts[i]);
             }

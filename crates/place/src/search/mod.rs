@@ -23,6 +23,7 @@
 //!
 //! Complexity: a pass over the VMs, and for each VM that could bring something at most all hosts (shift) or all VMs (swap).
 
+mod anew;
 pub(crate) mod anneal;
 mod close;
 mod cluster;
@@ -31,6 +32,7 @@ mod cycle;
 mod eject;
 mod empty;
 mod exact;
+mod fill;
 mod gather;
 mod order;
 mod pack;

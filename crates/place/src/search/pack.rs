@@ -157,7 +157,7 @@ impl Packing {
         if home { it.cost } else { 0 }
     }
 
-    fn takes(&self, host: usize, class: u32) -> bool {
+    pub fn takes(&self, host: usize, class: u32) -> bool {
         self.classes[class as usize].hosts.as_ref().is_none_or(|hosts| hosts[host])
     }
 

@@ -5,10 +5,11 @@
 //!
 //! Method: moves that were found together begin as one unit, others by themselves. From the start placement on, units that lead to a
 //! sound placement and bring something are made, those that bring most for each move first. When there are none left, a unit is joined
-//! with those that make room for it; if that helps nowhere, units from the same hosts are joined, at last all. What then brings nothing
-//! is dropped.
+//! with those that make room for it, one after the other: a chain, short ones before long ones. If that helps nowhere, units from
+//! the same hosts are joined, at last all. What then brings nothing is dropped.
 //!
-//! Complexity: moves × logarithm, times the few rounds until nothing changes; joining looks at every unit that is left.
+//! Complexity: moves × logarithm, times the few rounds until nothing changes; joining looks at every unit that is left, and at a chain of
+//! n units in n² steps.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
@@ -19,6 +20,10 @@ use crate::problem::{Package, PlaceMove, Problem};
 
 /// For comparing gains by moves.
 const SCALE: i128 = 1 << 20;
+
+/// So many units are joined with one another: short chains first. At last as many as it takes, from so many beginnings.
+const CHAINS: [usize; 3] = [8, 64, usize::MAX];
+const FIRSTS: usize = 16;
 
 /// What the moves were split into.
 pub(super) struct Split {
@@ -44,7 +49,7 @@ pub(super) fn split(problem: &Problem, target: &[u32], together: &[Vec<u32>]) ->
     let mut units = units(problem, target, together);
     loop {
         splitter.make_what_pays(&mut units);
-        let joined = splitter.join_what_makes_room(&mut units)
+        let joined = CHAINS.into_iter().any(|longest| splitter.join_what_makes_room(&mut units, longest))
             || join_by_source(problem, &mut units)
             || (units.len() > 1 && join_all(&mut units));
         if !joined {
@@ -113,12 +118,18 @@ fn sorted(mut unit: Unit) -> Unit {
 impl Splitter<'_, '_> {
     /// What the unit would bring; `None`: it does not lead to a sound placement.
     fn gain(&mut self, unit: &[u32]) -> Option<i128> {
+        let (sound, gain) = self.change(unit);
+        sound.then_some(gain)
+    }
+
+    /// Whether the unit leads to a sound placement, and what it would bring.
+    fn change(&mut self, unit: &[u32]) -> (bool, i128) {
         let (mark, before) = (self.state.mark(), self.state.total());
         self.shift(unit);
         let sound = unit.iter().all(|vm| self.state.is_sound_at(*vm));
         let gain = before - self.state.total();
         self.state.undo(mark);
-        sound.then_some(gain)
+        (sound, gain)
     }
 
     fn shift(&mut self, unit: &[u32]) {
@@ -170,17 +181,20 @@ impl Splitter<'_, '_> {
     }
 
     /// Joins units with those that make room for them, so that together they may be made and pay; the most rewarding first. Whether
-    /// there was one.
-    fn join_what_makes_room(&mut self, units: &mut Vec<Unit>) -> bool {
+    /// there was one. At most `longest` are joined, and where that is no limit only one such chain is made.
+    fn join_what_makes_room(&mut self, units: &mut Vec<Unit>, longest: usize) -> bool {
         let problem = self.state.problem();
         let mut leaving: BTreeMap<u32, Vec<usize>> = BTreeMap::new();
         for (i, vm) in units.iter().enumerate().flat_map(|(i, unit)| unit.iter().map(move |vm| (i, *vm))) {
             leaving.entry(problem.vms[vm as usize].at).or_default().push(i);
         }
         let mut found: Vec<(Reverse<i128>, usize, usize, Vec<usize>)> = Vec::new();
-        for first in 0..units.len() {
-            if let Some((worth, members)) = self.with_room(units, first, &leaving) {
+        for first in self.firsts(units, longest) {
+            if let Some((worth, members)) = self.with_room(units, first, &leaving, longest) {
                 found.push((Reverse(worth), members.len(), first, members));
+                if longest == usize::MAX {
+                    break;
+                }
             }
         }
         found.sort_unstable();
@@ -197,40 +211,75 @@ impl Splitter<'_, '_> {
         any
     }
 
+    /// Where chains begin: at all units, or if they may become long at those that bring most.
+    fn firsts(&mut self, units: &[Unit], longest: usize) -> Vec<usize> {
+        let mut firsts: Vec<usize> = (0..units.len()).collect();
+        if longest == usize::MAX {
+            firsts.sort_by_cached_key(|i| (Reverse(self.change(&units[*i]).1), *i));
+            firsts.truncate(FIRSTS);
+        }
+        firsts
+    }
+
     /// The unit and those that make room for it, if they pay together, and how much for each move.
     fn with_room(
         &mut self,
         units: &[Unit],
         first: usize,
         leaving: &BTreeMap<u32, Vec<usize>>,
+        longest: usize,
     ) -> Option<(i128, Vec<usize>)> {
         let mark = self.state.mark();
         let mut members = vec![first];
         self.shift(&units[first]);
-        loop {
-            let mut of_members = members.iter().flat_map(|i| &units[*i]);
-            let Some(stuck) = of_members.find(|vm| !self.state.is_sound_at(**vm)).copied() else { break };
-            let helpers = self.helpers(stuck, leaving).into_iter().filter(|i| !members.contains(i));
-            let Some(helper) = helpers.min_by_key(|i| (units[*i].len(), self.move_costs(&units[*i]), *i)) else {
-                members.clear();
-                break;
+        while let Some(stuck) = self.stuck(units, &members) {
+            let helper = if members.len() < longest { self.helper(units, &members, stuck, leaving) } else { None };
+            let Some(helper) = helper else {
+                self.state.undo(mark);
+                return None;
             };
             members.push(helper);
             self.shift(&units[helper]);
         }
-        self.state.undo(mark);
         // A helper that a later one made needless goes its own way.
         for i in (1..members.len()).rev() {
-            let mut fewer = members.clone();
-            fewer.remove(i);
-            if fewer.len() > 1 && self.gain(&together(units, &fewer)).is_some() {
-                members = fewer;
+            let (helper, mark) = (members.remove(i), self.state.mark());
+            for vm in &units[helper] {
+                self.state.shift(*vm, self.state.problem().vms[*vm as usize].at);
+            }
+            if self.stuck(units, &members).is_some() {
+                members.insert(i, helper);
+                self.state.undo(mark);
             }
         }
+        self.state.undo(mark);
         if members.len() < 2 {
             return None;
         }
         Some((self.worth(&together(units, &members))?, members))
+    }
+
+    /// A VM of the units that is not sound where it is.
+    fn stuck(&self, units: &[Unit], members: &[usize]) -> Option<u32> {
+        members.iter().flat_map(|i| &units[*i]).find(|vm| !self.state.is_sound_at(**vm)).copied()
+    }
+
+    /// Who makes room for the VM that is stuck: one whose VMs find room where they go goes before others, then small ones.
+    fn helper(
+        &mut self,
+        units: &[Unit],
+        members: &[usize],
+        stuck: u32,
+        leaving: &BTreeMap<u32, Vec<usize>>,
+    ) -> Option<usize> {
+        let helpers = self.helpers(stuck, leaving).into_iter().filter(|i| !members.contains(i));
+        helpers.min_by_key(|i| {
+            let mark = self.state.mark();
+            self.shift(&units[*i]);
+            let stuck = units[*i].iter().filter(|vm| !self.state.is_sound_at(**vm)).count();
+            self.state.undo(mark);
+            (stuck, units[*i].len(), self.move_costs(&units[*i]), *i)
+        })
     }
 
     fn move_costs(&self, unit: &[u32]) -> i128 {
