@@ -36,7 +36,16 @@ impl Scans {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
+    use ulm_drivers::{MemoryReading, NodeCpu, Reading};
+    use ulm_model::{Bytes, HostName};
+
     use super::*;
+    use crate::assemble::snapshot;
+    use crate::memory::Memory;
+    use crate::poll::Answer;
+    use crate::{Known, Settings};
 
     fn counted(full_scans: u64, scan: Option<u64>) -> Merging {
         Merging { full_scans, scan: scan.map(Duration::from_secs), ..Merging::default() }
@@ -62,6 +71,32 @@ mod tests {
         assert!(!stopped(None, &[(0, 5), (60, 5), (61, 6)]), "it was switched on again");
         assert!(!stopped(None, &[(0, 5), (60, 1)]), "it was started anew");
         assert!(!stopped(None, &[(90, 5), (0, 5), (59, 5)]), "time went back");
+    }
+
+    #[test]
+    fn the_snapshot_says_that_a_host_merges_no_more() {
+        let (mut memory, host) = (Memory::default(), HostName::from("h1"));
+        let watch = memory.begin(&host);
+        let mut merges = |minutes: &[(i64, u64)]| {
+            let read = |(minute, full_scans): &(i64, u64)| {
+                let at = Time(minute * 60_000);
+                let ms = Duration::from_millis(minute.unsigned_abs() * 60_000);
+                let reading = Reading {
+                    at,
+                    cpu: NodeCpu { cpus: 1, busy: Duration::ZERO, idle: ms },
+                    memory: MemoryReading { total: Bytes::gib(8), available: Bytes::gib(4) },
+                    cells: vec![],
+                    merging: Some(counted(*full_scans, None)),
+                    vms: vec![],
+                };
+                let (facts, vms, verdicts) = (None, BTreeMap::new(), BTreeMap::new());
+                let answer = Answer { host: host.clone(), watch, facts, reading: Ok(reading), vms, verdicts };
+                memory.take(answer, &Settings::default());
+                snapshot(&mut memory, &Known::default(), at, 4).hosts[0].merges()
+            };
+            minutes.iter().map(read).collect::<Vec<bool>>()
+        };
+        assert_eq!(merges(&[(0, 1), (1, 2), (60, 2), (61, 2), (62, 3)]), [false, true, true, false, true]);
     }
 
     #[test]
