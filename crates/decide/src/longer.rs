@@ -6,8 +6,9 @@
 //! (C) anytime: whoever tells it to stop gets the best so far.
 //!
 //! Method: the quick search first, as always. Then two walks by [`anneal`](anneal()) share the budget: one that may move as much as it
-//! likes, and one with no more moves than a round makes, as of the former's moves only the first are made. What each walk has found goes through the same gates as the quick search's answer: gain, payback, the hole, a safe way, the checker. Of the plans that
-//! come out of it the one after which the goals cost least is taken; of equals the quick one.
+//! likes, and one with no more moves than a round makes, as of the former's moves only the first are made. What each has found goes
+//! through the same gates as the quick search's answer: gain, payback, the hole, a safe way, the checker. Of the plans that come out of
+//! it the one after which the goals, its moves included, cost least is taken; of equals the quick one.
 //!
 //! Without a budget each series of walks is twice as long as the one before, as annealing must know its length at the beginning: what
 //! is told to stop in the middle of a series keeps the best of those before.
@@ -59,7 +60,6 @@ pub fn decide_longer(input: &Input, policy: &Policy, longer: &Longer<'_>) -> Dec
         return quick.decision;
     }
     let all = effort(&round).moves;
-    // What leads far beyond what one round makes, and what is best with so few moves.
     let limits = [all, seek::most_moves(policy).min(all)];
     let walked = longer.walk(&question.problem, limits);
     let reaches = |plan: &Plan| cost(&question.problem, &after(&question, &input.snapshot, plan)).total();
@@ -149,13 +149,13 @@ impl Walked {
 }
 
 impl Longer<'_> {
-    /// All walks, one series after the other; `limits` are those on the moves of each walk.
+    /// All walks, one series after the other; each walk has its limit on moves.
     fn walk(&self, problem: &Problem, limits: [u32; WALKS]) -> Walked {
         let mut walked = Walked::default();
         let each = self.budget.map_or(FIRST, |budget| budget / WALKS as u64);
         for series in 0.. {
             let efforts = limits.map(|moves| Effort { evaluations: each << series, moves });
-            let found = self.series(problem, &efforts, series);
+            let found = self.series(problem, efforts, series * WALKS as u64);
             walked.weighed += found.iter().map(|walk| walk.evaluations).sum::<u64>();
             if found.iter().any(|walk| walk.stopped) {
                 walked.stopped = (self.stop)().or(Some(Stopped::Interrupted));
@@ -173,11 +173,12 @@ impl Longer<'_> {
         walked
     }
 
-    /// One walk for each effort, in their order.
-    fn series(&self, problem: &Problem, efforts: &[Effort], seed: u64) -> Vec<Annealed> {
-        let walk = |effort: &Effort| anneal(problem, effort, seed, &|| (self.stop)().is_some());
-        let walks = |share: &[Effort]| share.iter().map(walk).collect::<Vec<_>>();
-        let mut shares = efforts.chunks(efforts.len().div_ceil(self.threads.max(1)));
+    /// One walk for each effort, in their order; each has a seed of its own, from this one on.
+    fn series(&self, problem: &Problem, efforts: [Effort; WALKS], seed: u64) -> Vec<Annealed> {
+        let walk = |(effort, seed): &(Effort, u64)| anneal(problem, effort, *seed, &|| (self.stop)().is_some());
+        let walks = |share: &[(Effort, u64)]| share.iter().map(walk).collect::<Vec<_>>();
+        let seeded: Vec<(Effort, u64)> = efforts.into_iter().zip(seed..).collect();
+        let mut shares = seeded.chunks(seeded.len().div_ceil(self.threads.max(1)));
         let own = shares.next().unwrap_or_default();
         std::thread::scope(|scope| {
             let others: Vec<_> = shares.map(|share| scope.spawn(move || walks(share))).collect();
