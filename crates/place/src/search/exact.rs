@@ -5,7 +5,7 @@
 //! Abstraction: the same question with one host more, *nowhere*, where nobody may stay; what VMs pay there is given back.
 //!
 //! Method: a large neighbourhood search (Shaw 1998). Some VMs are chosen that have to do with each other: of the same hosts, of the same
-//! relations, or any. From nowhere they are put back depth first, the largest first, each to its cheapest hosts first; a branch is left
+//! relations, all of a few hosts, those around a VM that pays for where it is, or any. From nowhere they are put back depth first, the largest first, each to its cheapest hosts first; a branch is left
 //! when what it costs already, and what the others cost at least by themselves, is as much as the best. How many VMs are chosen grows
 //! while nothing is found; where all can be chosen at once that is done first, and is all. Terms that cost less with a VM than without it
 //! would need other bounds: questions with such are left alone.
@@ -148,7 +148,9 @@ impl Hand<'_> {
 
     fn choose(&mut self, size: usize) -> Vec<u32> {
         let problem = self.state.problem();
-        let mut chosen = match self.dice.below(3) {
+        let mut chosen = match self.dice.below(5) {
+            3 => return self.whole_hosts(size),
+            4 => self.around_one_who_pays(),
             0 => {
                 let hosts = [self.host(), self.host(), self.host()];
                 let near = |vm: u32| {
@@ -174,6 +176,34 @@ impl Hand<'_> {
         self.dice.shuffle(&mut chosen);
         chosen.truncate(size);
         self.largest_first(chosen)
+    }
+
+    /// All VMs of a host, then all of another one, and so on: hosts are emptied as a whole.
+    fn whole_hosts(&mut self, size: usize) -> Vec<u32> {
+        let mut hosts: Vec<u32> = (0..self.nowhere).collect();
+        self.dice.shuffle(&mut hosts);
+        let on = hosts.into_iter().flat_map(|host| self.state.on(host)).copied();
+        let mut chosen: Vec<u32> = on.filter(|vm| !self.state.problem().vms[*vm as usize].stays).collect();
+        chosen.truncate(size);
+        self.largest_first(chosen)
+    }
+
+    /// A VM that could bring something elsewhere, with those it has to do with, and all on its host and another one.
+    fn around_one_who_pays(&mut self) -> Vec<u32> {
+        let problem = self.state.problem();
+        let (first, other) = (self.dice.place(self.free.len()), self.host());
+        let round = self.free[first..].iter().chain(&self.free[..first]);
+        let Some(vm) = round.copied().find(|vm| self.state.leave_bound(*vm) > 0) else { return self.free.clone() };
+        let mut chosen: Vec<u32> = [vm].into();
+        for relation in self.state.relations(vm) {
+            chosen.extend(&problem.relations[*relation as usize].vms);
+        }
+        chosen.extend(self.state.on(self.state.at(vm)));
+        chosen.extend(self.state.on(other));
+        chosen.retain(|vm| !problem.vms[*vm as usize].stays);
+        chosen.sort_unstable();
+        chosen.dedup();
+        chosen
     }
 
     fn largest_first(&self, mut chosen: Vec<u32>) -> Vec<u32> {
