@@ -135,7 +135,8 @@ impl<'a> Anew<'a> {
             }
             let bulk = self.bulk_of(room);
             let hand: Vec<u32> = filler.fill(room, bulk).collect();
-            self.work += filler.nodes() + by_value.len() as u64 / 4;
+            // Hosts that have room for nothing are work, too, so that it ends.
+            self.work += 1 + filler.nodes() + by_value.len() as u64 / 4;
             if hand.is_empty() {
                 continue;
             }
