@@ -224,7 +224,7 @@ fn weights(packing: &Packing) -> Vec<i64> {
         let load: Sum = packing.load.iter().skip(r).step_by(packing.resources).map(|it| Sum::from(*it)).sum();
         let mean = whole / room.count().max(1) as Sum;
         let scarcity = (load << 10) / whole.max(1);
-        ((WHOLE << 20) / mean.max(1) * scarcity >> 10) as i64
+        (((WHOLE << 20) / mean.max(1) * scarcity) >> 10) as i64
     };
     (0..packing.resources).map(of).collect()
 }
