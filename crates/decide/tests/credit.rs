@@ -97,7 +97,7 @@ fn others_are_moved_out_of_the_way_only_where_their_pages_are_not_needed() {
     let mut cluster = full(SHARING);
     cluster.host_mut("full").memory = Bytes::gib(70);
     let stuck = go(&cluster, &[("one", "full"), ("two", "full")]);
-    let moved: Vec<&str> = stuck.plan.steps.iter().map(|step| name(step)).collect();
+    let moved: Vec<&str> = stuck.plan.steps.iter().map(name).collect();
     assert!(moved.len() < 2 && moved.iter().all(|name| !name.starts_with("vm")), "{moved:?}");
     assert!(stuck.left_out.iter().all(|(_, reason)| matches!(reason, Reason::NoWay { .. })), "{:?}", stuck.left_out);
 }

@@ -128,7 +128,7 @@ impl State<'_> {
         self.merged.without(host, gone.into_iter())
     }
 
-    /// Whether less would be promised on hosts if the VM stayed no more where it is.
+    /// Whether more would be promised on its host if the VM stayed there no more.
     pub fn gives_credit(&self, vm: VmIx) -> bool {
         let home = self.snapshot().vm(vm).host;
         self.merged_without(home, [vm]).credit < self.merged.credit(home)

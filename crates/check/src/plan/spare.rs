@@ -1,6 +1,6 @@
 //! **Spare.** Whichever one of the hosts fails, its VMs have room on the others, headroom aside; in full, while what VMs there have merged
-//! stays merged. Hosts that are up count, a VM in flight
-//! counts on both. Continuous, no worse: a host that could not be lost before need not be so.
+//! stays merged. Hosts that are up count, a VM in flight counts on both. Continuous, no worse: a host that could not be lost before need
+//! not be so.
 //!
 //! More VMs never have room where fewer do not. So it is enough that there is room when every VM counts on every host that the plan
 //! brings it to; then there is in every state. Where that cannot be shown, the plan is refused though perhaps no state is bad: the one

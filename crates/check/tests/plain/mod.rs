@@ -53,6 +53,9 @@ struct Judge<'w> {
     broken: RefCell<BTreeSet<&'static str>>,
 }
 
+/// A node of the tree of a sharing group: its number, and the values from the root down.
+type Node<'w> = (usize, Vec<&'w str>);
+
 /// Where each VM is.
 type On = Vec<BTreeSet<usize>>;
 
@@ -142,7 +145,7 @@ impl<'w> Judge<'w> {
     fn in_common(&self, h: usize, moves_count: bool) -> [u64; 2] {
         let flies = |v: usize| self.world.snapshot.in_flight.iter().any(|flight| flight.vm.at() == v);
         let moves = |v: usize| moves_count && self.hops.iter().any(|hop| hop.vm == v);
-        let mut nodes: BTreeMap<(usize, Vec<&str>), (u64, [u64; 2])> = BTreeMap::new();
+        let mut nodes: BTreeMap<Node<'_>, (u64, [u64; 2])> = BTreeMap::new();
         for v in (0..self.world.snapshot.vms.len()).filter(|v| self.vm(*v).host.at() == h && !flies(*v) && !moves(*v)) {
             let vm = self.vm(v);
             let means = |group: &SharingGroup| {

@@ -8,7 +8,7 @@
 //! Unless a goal wants it ([`ulm_policy::Merge`]), sharing by itself is no reason to move: copies of pages cost half of what moving as much
 //! would, so that of targets that are equal else the one with siblings is taken.
 
-use ulm_model::{Bytes, Host, HostIx, SharingClass};
+use ulm_model::{Host, HostIx, SharingClass};
 use ulm_place::{Pages, Points, Sharing};
 
 use super::question::{HELD, PROMISED, Question, USED, whole_number};

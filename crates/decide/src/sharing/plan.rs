@@ -1,8 +1,8 @@
 //! A plan that brings VMs with equal pages together, and what it would save.
 //!
 //! It is an ordinary question about a placement in which only copies of pages cost something, beside the moves. Rules, ceilings and
-//! capacity hold as for every plan: a VM that arrives counts with its full size; of what is merged on a
-//! host only so much is believed as may be counted on ([`shared`]). The way there is found and judged as always ([`crate::way()`]).
+//! capacity hold as for every plan: a VM that arrives counts with its full size; of what is merged on a host only so much is believed as
+//! may be counted on ([`shared`]). The way there is found and judged as always ([`crate::way()`]).
 
 use serde::{Deserialize, Serialize};
 use ulm_model::{Action, Bytes, HostIx, Plan, Reason, Sharing, SharingClass, Snapshot, VmId, VmIx};

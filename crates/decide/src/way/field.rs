@@ -167,16 +167,12 @@ impl Field {
             let others: Vec<VmIx> =
                 ground.input.snapshot.vms_ix().filter(|(_, vm)| near(vm)).map(|(ix, _)| ix).collect();
             let others = others.into_iter().filter(|vm| asked.iter().all(|one| one.vm != *vm));
-            let others: Vec<Mover> = others.filter_map(|vm| ground.bystander(vm)).collect();
-            let wanted = movers.len();
+            let mut others: Vec<Mover> = others.filter_map(|vm| ground.bystander(vm)).collect();
+            let short = short(ground, &hosts, movers.iter().chain(&others));
+            let is_needed =
+                |mover: &Mover| short[place(&hosts, home(mover.vm)) as usize] && ground.state.gives_credit(mover.vm);
+            others.retain(|mover| !is_needed(mover));
             movers.extend(others);
-            let short = needs_its_movers(ground, &hosts, &movers);
-            let mut place_in_list = 0;
-            movers.retain(|mover| {
-                place_in_list += 1;
-                let is_short = || short[place(&hosts, home(mover.vm)) as usize];
-                place_in_list <= wanted || !is_short() || !ground.state.gives_credit(mover.vm)
-            });
             hosts.extend(ground.helpers(&hosts, &movers));
             hosts.sort();
         }
@@ -196,7 +192,7 @@ fn place(hosts: &[HostIx], host: HostIx) -> u32 {
 }
 
 /// The movers of each of the hosts.
-fn by_home(ground: &Ground<'_>, hosts: &[HostIx], movers: &[Mover]) -> Vec<Vec<VmIx>> {
+fn by_home<'m>(ground: &Ground<'_>, hosts: &[HostIx], movers: impl IntoIterator<Item = &'m Mover>) -> Vec<Vec<VmIx>> {
     let mut at_home = vec![Vec::new(); hosts.len()];
     for mover in movers {
         at_home[place(hosts, ground.input.snapshot.vm(mover.vm).host) as usize].push(mover.vm);
@@ -205,7 +201,7 @@ fn by_home(ground: &Ground<'_>, hosts: &[HostIx], movers: &[Mover]) -> Vec<Vec<V
 }
 
 /// Which of the hosts have too little if the movers' pages do not count as merged.
-fn needs_its_movers(ground: &Ground<'_>, hosts: &[HostIx], movers: &[Mover]) -> Vec<bool> {
+fn short<'m>(ground: &Ground<'_>, hosts: &[HostIx], movers: impl IntoIterator<Item = &'m Mover>) -> Vec<bool> {
     let at_home = by_home(ground, hosts, movers);
     let is_short = |(host, movers): (&HostIx, Vec<VmIx>)| ground.free_without(*host, &movers).iter().any(|it| *it < 0);
     hosts.iter().zip(at_home).map(is_short).collect()

@@ -1,6 +1,7 @@
 //! **Spare.** Whichever one of the hosts fails, there is a placement of its VMs on the others that keeps memory and virtual CPUs within their
-//! limits, headroom aside; they come there in full, and what the others have merged stays merged. `rule.spare`. Continuous, no worse: a host that could not be lost in the snapshot need not become one that
-//! can; concerns the hosts together. Hosts that are up count; a VM in flight counts on both hosts.
+//! limits, headroom aside; they come there in full, and what the others have merged stays merged. `rule.spare`. Continuous, no worse: a
+//! host that could not be lost in the snapshot need not become one that can; concerns the hosts together. Hosts that are up count; a VM in
+//! flight counts on both hosts.
 //!
 //! Method: see [`placement`]. What it does not find counts as not there, so that a host may be taken for one that cannot be lost
 //! though it could. Whatever is found is there.
