@@ -8,6 +8,7 @@ use common::*;
 use proptest::prelude::*;
 use proptest::sample::select;
 use ulm_place::*;
+use ulm_rules::HostSet;
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(500))]
@@ -52,4 +53,30 @@ fn whoever_says_stop_gets_the_best_so_far() {
     assert!(found.stopped && found.after <= found.before);
     assert_eq!(found.after, cost(&problem, &found.at).total());
     assert!(found.evaluations < 10_000_000);
+}
+
+/// Three hosts that are full, and a large VM on each that is wanted on the next host, and may be on these two only: all three go at once,
+/// or none.
+#[test]
+fn a_ring_of_vms_changes_places_at_once() {
+    let host = PlaceHost { capacity: vec![10], base: vec![0], takes: true, busy: false };
+    let large = |at: u32| PlaceVm { at, size: vec![6], allowed: at, ..PlaceVm::default() };
+    let small = |at: u32| PlaceVm { at, size: vec![4], allowed: 3, stays: true, ..PlaceVm::default() };
+    let pair = |at: u32| HostSet::of(3, |host| host.0 == at || host.0 == (at + 1) % 3);
+    let next_is_wanted = Table {
+        vm_class: vec![0, 1, 2, 3, 3, 3],
+        host_class: vec![0, 1, 2],
+        points: vec![5, 0, 5, 5, 5, 0, 0, 5, 5, 0, 0, 0],
+        host_classes: 3,
+    };
+    let problem = Problem {
+        resources: 1,
+        hosts: vec![host; 3],
+        vms: (0..3).map(large).chain((0..3).map(small)).collect(),
+        sets: (0..3).map(pair).chain([HostSet::all(3)]).collect(),
+        tables: vec![next_is_wanted],
+        ..Problem::default()
+    };
+    let found = anneal(&problem, &Effort { evaluations: 20_000, moves: u32::MAX }, 1, &|| false);
+    assert_eq!((found.after, found.at), (0, vec![1, 2, 0, 0, 1, 2]));
 }
