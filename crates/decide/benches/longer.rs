@@ -45,7 +45,11 @@ fn row(name: &str, snapshot: &Snapshot, goal: &str, kind: &GoalKind, moves: u32,
     let mut policy = Policy { goals: vec![Goal::new(goal, kind.clone())], ..Policy::default() };
     (policy.limits.moves, policy.limits.moves_per_host) = (moves, moves.div_ceil(4));
     let input = Input::new(snapshot.clone(), NOW, Acting::On, Past::default());
-    let longer = Longer { budget: Some(millions * 1_000_000), threads: 1, stop: &|| None };
+    let longer = Longer {
+        budget: Some(millions * 1_000_000),
+        share_out: &|count, walk| (0..count).for_each(walk),
+        stop: &|| None,
+    };
     let began = on_the_processor();
     let decision = decide_longer(&input, &policy, &longer);
     let took = (on_the_processor() - began).as_secs_f64();

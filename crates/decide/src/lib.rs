@@ -47,7 +47,7 @@ pub use capacity::{BestHost, Capacity, LargestVm, Rooms, Wish, best_host, capaci
 pub use decision::decide;
 pub use explain::{Standing, Stillness, standing, still, stillness, why_not, why_not_anywhere};
 pub use input::{Input, Past, VmPast};
-pub use longer::{Longer, decide_longer};
+pub use longer::{Longer, Work, decide_longer};
 pub use report::{
     Answer, Bound, Decision, Gate, GateReport, GoalReport, HostReport, LongerSearch, Outcome, Reached, Relief, Report,
     SetAside, VmReport,

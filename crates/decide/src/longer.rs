@@ -2,7 +2,7 @@
 //!
 //! Properties:
 //! (A) by the goals the plan is never worse than that of [`decide`](crate::decide()): what counts is what the plans reach, after all gates;
-//! (B) same input, policy and budget, same decision, whatever the number of threads, unless it was told to stop;
+//! (B) same input, policy and budget, same decision, however the work is shared out, unless it was told to stop;
 //! (C) anytime: whoever tells it to stop gets the best so far.
 //!
 //! Method: the quick search first, as always. Then two walks by [`anneal`](anneal()) share the budget: one that may move as much as it
@@ -12,6 +12,8 @@
 //!
 //! Without a budget each series of walks is twice as long as the one before, as annealing must know its length at the beginning: what
 //! is told to stop in the middle of a series keeps the best of those before.
+
+use std::sync::OnceLock;
 
 use ulm_model::{Action, HostIx, Plan, Share, Snapshot, Stopped};
 use ulm_place::{Annealed, Effort, Found, Points, Problem, anneal, cost, search};
@@ -26,18 +28,21 @@ use crate::seek::ask::{effort, of_goals};
 use crate::seek::question::Question;
 use crate::seek::{self, Searcher, bounds};
 
-/// So many walks share the budget; their number changes the answer, that of threads does not.
+/// So many walks share the budget.
 const WALKS: usize = 2;
 /// So long is each walk of the first series, where there is no budget.
 const FIRST: u64 = 1 << 17;
+
+/// A piece of work for each number.
+pub type Work<'w> = dyn Fn(usize) + Sync + 'w;
 
 /// How much longer is looked.
 #[derive(Clone, Copy)]
 pub struct Longer<'w> {
     /// Placements that may be weighed beside those of the quick search; `None`: as many as there is time for.
     pub budget: Option<u64>,
-    /// Threads that share the work.
-    pub threads: usize,
+    /// Does pieces of work, numbered from 0, each once, in any order and on as many threads as it likes; comes back when all are done.
+    pub share_out: &'w dyn Fn(usize, &Work<'_>),
     /// Asked every some thousand placements whether to stop, and why; goes on saying so.
     pub stop: &'w (dyn Fn() -> Option<Stopped> + Sync),
 }
@@ -175,18 +180,12 @@ impl Longer<'_> {
 
     /// One walk for each effort, in their order; each has a seed of its own, from this one on.
     fn series(&self, problem: &Problem, efforts: [Effort; WALKS], seed: u64) -> Vec<Annealed> {
-        let walk = |(effort, seed): &(Effort, u64)| anneal(problem, effort, *seed, &|| (self.stop)().is_some());
-        let walks = |share: &[(Effort, u64)]| share.iter().map(walk).collect::<Vec<_>>();
-        let seeded: Vec<(Effort, u64)> = efforts.into_iter().zip(seed..).collect();
-        let mut shares = seeded.chunks(seeded.len().div_ceil(self.threads.max(1)));
-        let own = shares.next().unwrap_or_default();
-        std::thread::scope(|scope| {
-            let others: Vec<_> = shares.map(|share| scope.spawn(move || walks(share))).collect();
-            let mut all = walks(own);
-            for other in others {
-                all.extend(other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
-            }
-            all
-        })
+        let found = [const { OnceLock::new() }; WALKS];
+        let walk = |i: usize| {
+            let seed = seed + i as u64;
+            found[i].get_or_init(|| anneal(problem, &efforts[i], seed, &|| (self.stop)().is_some()));
+        };
+        (self.share_out)(WALKS, &walk);
+        found.into_iter().map(|walk| walk.into_inner().expect("all work that is shared out is done")).collect()
     }
 }

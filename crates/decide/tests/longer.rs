@@ -1,4 +1,4 @@
-//! What a longer search promises: never worse, the same at any number of threads, and the best so far for whoever ends it.
+//! What a longer search promises: never worse, the same on one thread and on several, and the best so far for whoever ends it.
 
 mod common;
 
@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use common::*;
 use proptest::prelude::*;
-use ulm_decide::{Decision, Longer, LongerSearch, Outcome, Reached, decide_longer};
+use ulm_decide::{Decision, Longer, LongerSearch, Outcome, Reached, Work, decide_longer};
 use ulm_model::*;
 use ulm_policy::{Defragment, Goal, GoalKind, Shape, Spread};
 
@@ -38,8 +38,15 @@ fn knotty() -> Cluster {
     cluster(&[host(0, 9), host(9, 4), host(13, 7), host(20, 2), host(22, 6)], even())
 }
 
-fn look(cluster: &Cluster, budget: u64, threads: usize) -> Decision {
-    let longer = Longer { budget: Some(budget), threads, stop: &|| None };
+/// How work is shared out: one piece after the other, from either end, or all at once.
+type ShareOut = fn(usize, &Work<'_>);
+const IN_ORDER: ShareOut = |count, work| (0..count).for_each(work);
+const BACKWARDS: ShareOut = |count, work| (0..count).rev().for_each(work);
+const AT_ONCE: ShareOut =
+    |count, work| std::thread::scope(|scope| (0..count).for_each(|i| drop(scope.spawn(move || work(i)))));
+
+fn look(cluster: &Cluster, budget: u64, share_out: ShareOut) -> Decision {
+    let longer = Longer { budget: Some(budget), share_out: &share_out, stop: &|| None };
     decide_longer(&cluster.input(), &cluster.policy, &longer)
 }
 
@@ -55,19 +62,18 @@ fn reached(decision: &Decision) -> (Reached, Reached) {
 }
 
 #[test]
-fn what_it_brings_does_not_depend_on_the_number_of_threads() {
+fn what_it_brings_does_not_depend_on_threads() {
     let cluster = knotty();
-    let alone = look(&cluster, 400_000, 1);
-    for threads in [2, 3, 16] {
-        assert_eq!(look(&cluster, 400_000, threads), alone, "{threads} threads");
-    }
+    let alone = look(&cluster, 400_000, IN_ORDER);
+    assert_eq!(look(&cluster, 400_000, BACKWARDS), alone);
+    assert_eq!(look(&cluster, 400_000, AT_ONCE), alone);
     assert!(said(&alone).weighed.abs_diff(400_000) < 20_000, "{}", said(&alone));
     assert_eq!(said(&alone).stopped, None);
 }
 
 #[test]
 fn it_finds_what_the_quick_search_does_not() {
-    let decision = look(&knotty(), 2_000_000, 2);
+    let decision = look(&knotty(), 2_000_000, AT_ONCE);
     let (quick, longer) = reached(&decision);
     assert!(longer.plan < quick.plan, "{decision}");
     assert!(decision.sane.is_some());
@@ -82,7 +88,7 @@ fn whoever_ends_it_gets_the_best_so_far_and_is_told_so() {
         let asked = AtomicU64::new(0);
         let stop = || (asked.fetch_add(1, Ordering::Relaxed) >= patience).then_some(why);
         // Without a budget it would never end by itself.
-        let longer = Longer { budget: None, threads: 2, stop: &stop };
+        let longer = Longer { budget: None, share_out: &AT_ONCE, stop: &stop };
         let decision = decide_longer(&cluster.input(), &cluster.policy, &longer);
         assert_eq!(said(&decision).stopped, Some(why));
         assert!(decision.sane.is_some());
@@ -102,7 +108,7 @@ fn whoever_ends_it_gets_the_best_so_far_and_is_told_so() {
 #[test]
 fn where_nothing_is_left_to_find_it_is_not_begun() {
     let calm = cluster(&[vec![(500, 8)], vec![]], GoalKind::Even(Spread::default()));
-    let decision = look(&calm, u64::MAX, 1);
+    let decision = look(&calm, u64::MAX, IN_ORDER);
     assert_eq!((said(&decision).outcome, said(&decision).weighed), (Outcome::NothingLeft, 0));
 }
 
@@ -112,7 +118,7 @@ fn it_is_not_begun_where_something_else_comes_first() {
     hot.policy.hotspot.enabled = true;
     hot.policy.goals.push(Goal::new("relieve", GoalKind::Relieve));
     hot.vm("h0", "hungry", 5000, 4);
-    let decision = look(&hot, u64::MAX, 1);
+    let decision = look(&hot, u64::MAX, IN_ORDER);
     assert_eq!(said(&decision).outcome, Outcome::NotAsked, "{decision}");
     assert_eq!(decision.plan, hot.decide().plan);
 }
@@ -122,7 +128,7 @@ fn rules_hold_for_it_as_for_every_plan() {
     let mut cluster = knotty();
     cluster.rule("name = \"once\"\nkind = \"budget\"\nvm = \"h0-*\"\nper = \"vm\"\nmoves = 1\nwithin = \"7d\"\n");
     cluster.rule("name = \"few\"\nkind = \"max_vms\"\nhost = \"h3\"\nat_most = 3\n");
-    let decision = look(&cluster, 400_000, 2);
+    let decision = look(&cluster, 400_000, AT_ONCE);
     let (quick, longer) = reached(&decision);
     assert!(decision.sane.is_some() && longer.plan <= quick.plan, "{decision}");
     let arrived = moves(&decision).iter().filter(|step| step.ends_with("-> h3")).count();
@@ -154,7 +160,7 @@ proptest! {
         if cluster.policy.goals[0].kind == GoalKind::Evacuate {
             cluster.policy.goals[0].hosts.name = vec!["h0".into()];
         }
-        let (quick, decision) = (cluster.decide(), look(&cluster, 20_000, 2));
+        let (quick, decision) = (cluster.decide(), look(&cluster, 20_000, AT_ONCE));
         prop_assert_eq!(decision.plan.steps.is_empty(), decision.sane.is_none());
         match said(&decision).outcome {
             Outcome::Looked { quick: first, longer, less } => {
@@ -163,6 +169,6 @@ proptest! {
             }
             Outcome::NothingLeft | Outcome::NotAsked => prop_assert_eq!(&decision.plan, &quick.plan),
         }
-        prop_assert_eq!(look(&cluster, 20_000, 1), decision);
+        prop_assert_eq!(look(&cluster, 20_000, AT_ONCE), decision);
     }
 }

@@ -1,10 +1,9 @@
 //! `ulm plan`, `ulm apply`, `ulm migrate`, `ulm abort`.
 
-use std::num::NonZero;
 use std::path::Path;
 
 use ulm_control::view::Accepted;
-use ulm_decide::{Decision, GoalReport, Input, Longer, Report, decide_longer};
+use ulm_decide::{Decision, GoalReport, Input, Longer, Report, Work, decide_longer};
 use ulm_model::{Acting, Action, HostName, Plan, Reason, Step, text};
 use ulm_policy::Policy;
 use ulm_web::api::Decided;
@@ -51,15 +50,23 @@ async fn longer(common: &Common, args: &cli::Plan, input: Input, policy: Policy)
     tokio::spawn(watch::interrupts(lookout.interrupt()));
     let budget = args.budget;
     let search = move || {
-        let threads = std::thread::available_parallelism().map_or(1, NonZero::get);
         let stop = || lookout.look_on(|| "looking longer".to_owned());
-        let decision = decide_longer(&input, &policy, &Longer { budget, threads, stop: &stop });
+        let decision = decide_longer(&input, &policy, &Longer { budget, share_out: &on_threads, stop: &stop });
         lookout.over();
         decision
     };
     // The search takes threads for itself; this one waits for Ctrl-C meanwhile.
     let broken = |error| Failure::new(Exit::Error, format!("the search broke down: {error}. This is a bug in ulm"));
     tokio::task::spawn_blocking(search).await.map_err(broken)
+}
+
+/// Each piece of work on a thread of its own.
+fn on_threads(count: usize, work: &Work<'_>) {
+    std::thread::scope(|scope| {
+        for i in 0..count {
+            scope.spawn(move || work(i));
+        }
+    });
 }
 
 fn spoken(decided: &Decided, live: bool) -> String {
