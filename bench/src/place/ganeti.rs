@@ -26,8 +26,10 @@ const UNIT: f64 = 1e9;
 const LEAST_DEVIATION: f64 = 1e-3;
 /// What a move costs in units of the score, one question for each.
 const PRICES: [f64; 6] = [1e-6, 1e-4, 1e-3, 5e-3, 1e-2, 2e-2];
-/// Placements that are weighed for each instance when a question is asked; the last effort is enough for anything.
+/// Placements that are weighed for each instance when a question is asked; the last effort is enough for
+/// anything that is not too large for that many placements in all.
 const EFFORTS: [u64; 6] = [30, 100, 250, 1_000, 100_000, 100_000];
+const MOST_EFFORT: u64 = 100_000_000;
 /// hbal is stopped after so long.
 const PATIENCE: Duration = Duration::from_secs(900);
 
@@ -264,7 +266,7 @@ impl Cluster {
         let mut best: Option<(f64, Vec<(usize, u32)>)> = None;
         let mut before = Vec::new();
         for effort in EFFORTS {
-            let evaluations = effort * self.instances.len() as u64;
+            let evaluations = MOST_EFFORT.min(effort * self.instances.len() as u64);
             let found = search(&self.question(&weights, price), &Effort { evaluations, moves: u32::MAX });
             let moves = self.in_order(&found);
             before.push(Answer { moves: moves.clone(), took: on_the_processor() - started, before: Vec::new() });

@@ -4,7 +4,8 @@
 //! nothing of `ulm_place`: it must agree with the published cost of the start, and with the question's cost of each answer.
 //!
 //! Each answer is the better one of two walks with different seeds, one on each of two threads that know nothing of each other.
-//! Work is counted in evaluations; a guard ends what takes too long, and is named in the table where it struck.
+//! Work is counted in evaluations: so many as are given, or as fit into the time by the pace of a short trial. A guard ends what takes too
+//! long, and is named in the table where it struck.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -24,9 +25,9 @@ use crate::table::Table;
 pub struct Options {
     /// Instances, e.g. a1_4; none: all.
     only: Vec<String>,
-    /// Millions of placements weighed by each of the two walks.
-    #[arg(long, default_value_t = 150)]
-    evaluations: u64,
+    /// Millions of placements weighed by each of the two walks; by default as many as there is time for.
+    #[arg(long)]
+    evaluations: Option<u64>,
     /// Seconds after which a walk ends in any case.
     #[arg(long, default_value_t = 300)]
     seconds: u64,
@@ -34,6 +35,10 @@ pub struct Options {
     #[arg(long, default_value_t = 1)]
     seed: u64,
 }
+
+/// Placements weighed in a trial, and what of the time is planned for: a walk's pace changes, and two share the machine.
+const TRIAL: u64 = 4_000_000;
+const PLANNED: f64 = 0.8;
 
 /// What is known of the instances: name, cost of the start, the winner's cost after 300 and after 60 seconds.
 const KNOWN: [(&str, i64, i64, i64); 10] = [
@@ -342,9 +347,13 @@ pub fn run(options: &Options, data: &Path) -> anyhow::Result<()> {
 /// The better one of two walks, with what they did and how long the longer one kept a processor.
 fn best(instance: &Instance, options: &Options) -> anyhow::Result<(Annealed, Duration)> {
     let problem = instance.question();
+    let evaluations = match options.evaluations {
+        Some(millions) => millions * 1_000_000,
+        None => work_of(&problem, options.seconds),
+    };
     let walk = |seed: u64| {
         let (clock, busy) = (Instant::now(), crate::clock::on_the_processor());
-        let effort = Effort { evaluations: options.evaluations * 1_000_000, moves: u32::MAX };
+        let effort = Effort { evaluations, moves: u32::MAX };
         let found = anneal(&problem, &effort, options.seed * 2 + seed, &|| {
             clock.elapsed() > Duration::from_secs(options.seconds)
         });
@@ -366,6 +375,14 @@ fn best(instance: &Instance, options: &Options) -> anyhow::Result<(Annealed, Dur
     let (evaluations, stopped) = (one.evaluations + other.evaluations, one.stopped || other.stopped);
     let better = if other.after < one.after { other } else { one };
     Ok((Annealed { evaluations, stopped, ..better }, one_took.max(other_took)))
+}
+
+/// How many placements a walk weighs in so many seconds, or somewhat fewer.
+fn work_of(problem: &Problem, seconds: u64) -> u64 {
+    let clock = Instant::now();
+    let trial = anneal(problem, &Effort { evaluations: TRIAL, moves: u32::MAX }, 0, &|| false);
+    let pace = trial.evaluations as f64 / clock.elapsed().as_secs_f64();
+    (pace * seconds as f64 * PLANNED) as u64
 }
 
 #[cfg(test)]

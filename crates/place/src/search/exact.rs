@@ -5,10 +5,10 @@
 //! Abstraction: the same question with one host more, *nowhere*, where nobody may stay; what VMs pay there is given back.
 //!
 //! Method: a large neighbourhood search (Shaw 1998). Some VMs are chosen that have to do with each other: of the same hosts, of the same
-//! relations, all of a few hosts, those around a VM that pays for where it is, or any. From nowhere they are put back depth first, the largest first, each to its cheapest hosts first; a branch is left
-//! when what it costs already, and what the others cost at least by themselves, is as much as the best. How many VMs are chosen grows
-//! while nothing is found; where all can be chosen at once that is done first, and is all. Terms that cost less with a VM than without it
-//! would need other bounds: questions with such are left alone.
+//! relations, all of a few hosts, those around a VM that pays for where it is, or any. From nowhere they are put back depth first, the
+//! largest first, each to its cheapest hosts first; a branch is left when what it costs already, and what the others cost at least by
+//! themselves, is as much as the best. How many VMs are chosen grows while nothing is found; where all can be chosen at once that is
+//! done first, and is all. Terms that cost less with a VM than without it would need other bounds: questions with such are left alone.
 //!
 //! Complexity: [`WORK`] placements weighed at most.
 
