@@ -37,7 +37,7 @@ pub struct Options {
 }
 
 /// Placements weighed in a trial, and what of the time is planned for: a walk's pace changes, and two share the machine.
-const TRIAL: u64 = 4_000_000;
+const TRIAL: u64 = 20_000_000;
 const PLANNED: f64 = 0.8;
 
 /// What is known of the instances: name, cost of the start, the winner's cost after 300 and after 60 seconds.
