@@ -11,7 +11,8 @@
 //! a good part of the changes likely to what makes none likely, by the same factor for each part of the work (Kirkpatrick, Gelatt,
 //! Vecchi 1983). Where it begins and ends is learnt from changes of the descent's placement. At last a descent from the best.
 //!
-//! Complexity: each change that is drawn is one evaluation, whether it is possible or not, see [`Placement`]; memory as a placement.
+//! Complexity: each change that is drawn is one evaluation, whether it is possible or not, and so is each host that is tried in a chain;
+//! memory as a [placement](crate::placement).
 
 mod compound;
 mod walk;
