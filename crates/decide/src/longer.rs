@@ -90,12 +90,12 @@ pub fn decide_longer(input: &Input, policy: &Policy, longer: &Longer<'_>) -> Dec
 }
 
 /// A decision, and what the goals cost in the placement of which its plan makes the first moves.
-struct Answer {
+struct Attempt {
     decision: Decision,
     placement: Points,
 }
 
-fn decided(input: &Input, policy: &Policy, searcher: &mut Searcher<'_>) -> Answer {
+fn decided(input: &Input, policy: &Policy, searcher: &mut Searcher<'_>) -> Attempt {
     let mut placement = Points::MAX;
     let mut noting = |problem: &Problem, effort: &Effort| {
         let found = searcher(problem, effort);
@@ -103,7 +103,7 @@ fn decided(input: &Input, policy: &Policy, searcher: &mut Searcher<'_>) -> Answe
         found
     };
     let decision = decide_by(input, policy, &mut noting);
-    Answer { decision, placement }
+    Attempt { decision, placement }
 }
 
 /// Where each VM of the question is after the plan.

@@ -49,11 +49,12 @@ impl MergingWatch {
 fn merging(told: &NodeMemoryParameters, page: Bytes) -> Option<Merging> {
     let bytes = |pages: u64| Bytes(pages.saturating_mul(page.0));
     let pages = [told.pages_sharing?, told.pages_shared?, told.pages_unshared?, told.pages_volatile?];
+    let [saved, shared, unshared, volatile] = pages.map(bytes);
     Some(Merging {
-        saved: bytes(told.pages_sharing?),
-        shared: bytes(told.pages_shared?),
-        unshared: bytes(told.pages_unshared?),
-        volatile: bytes(told.pages_volatile?),
+        saved,
+        shared,
+        unshared,
+        volatile,
         full_scans: told.full_scans?,
         across_cells: told.merge_across_nodes,
         scan: scan(told, pages.into_iter().fold(0, u64::saturating_add)),

@@ -16,6 +16,7 @@ use std::sync::OnceLock;
 use ulm_model::{Bytes, HostIx, HostState, Reason, RuleKind, Rulebook, Snapshot, VmIx};
 
 use crate::index::Index;
+use crate::merged::Merged;
 use crate::state::{Limit, State};
 use placement::Size;
 
@@ -73,8 +74,8 @@ impl Spare {
         }
     }
 
-    /// By rule and its hosts, whether they could be lost in the snapshot, where so much was merged on each host.
-    fn before(&self, snapshot: &Snapshot, limits: &[Limit], merged: &[Bytes]) -> &[Vec<bool>] {
+    /// By rule and its hosts, whether they could be lost in the snapshot.
+    fn before(&self, snapshot: &Snapshot, limits: &[Limit], merged: &Merged) -> &[Vec<bool>] {
         self.before.get_or_init(|| {
             let mut guests = vec![Vec::new(); snapshot.hosts.len()];
             for (ix, vm) in snapshot.vms_ix() {
@@ -86,8 +87,8 @@ impl Spare {
                 }
             }
             let load = |guests: &Vec<VmIx>| Size::sum(guests.iter().map(|vm| Size::of(snapshot.vm(*vm))));
-            let less = |(load, merged): (Size, &Bytes)| Size { memory: load.memory.saturating_sub(merged.0), ..load };
-            let loads = guests.iter().map(load).zip(merged).map(less).collect();
+            let less = |(load, merged): (Size, Bytes)| Size { memory: load.memory.saturating_sub(merged.0), ..load };
+            let loads = guests.iter().map(load).zip(merged.at_first(guests.len())).map(less).collect();
             let survey = Survey { snapshot, limits, loads, guests: &guests, further: None };
             let of_rule = |rule: &SpareRule| survey.can_be_lost(&rule.hosts, |_| true);
             self.rules.iter().map(of_rule).collect()
@@ -154,7 +155,7 @@ impl State<'_> {
         if !self.spare.rules.iter().any(is_about) || self.spare.guests[to.at()].contains(&vm) {
             return Ok(());
         }
-        let before = self.spare.before(self.snapshot(), &self.limits, &self.merged.at_first(self.loads.len()));
+        let before = self.spare.before(self.snapshot(), &self.limits, &self.merged);
         let survey = self.survey(Some((vm, to)));
         for (rule, before) in self.spare.rules.iter().zip(before) {
             if !is_about(rule) {
