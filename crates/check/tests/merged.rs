@@ -22,7 +22,7 @@ fn joined(steps: &[(u32, u32, &[u32])], h1: Bytes) -> World {
         vms: VmSelector { name: vec!["*".into()], tag: vec![] },
         levels: vec![SharingLevel { prefix: "os:".into(), weight: Bytes::mib(400) }],
         nodes: vec![],
-        trust: Share::WHOLE,
+        trust: Trust::stated(Share::WHOLE),
         reserve: Share::ZERO,
     }];
     world
@@ -92,7 +92,7 @@ fn vms_of_different_groups_have_nothing_in_common() {
 #[test]
 fn only_the_sure_part_less_the_reserve_is_room() {
     let mut unsure = world(JUST);
-    unsure.rulebook.sharing[0].trust = Share::percent(99);
+    unsure.rulebook.sharing[0].trust.sure = Share::percent(99);
     assert_eq!(unsure.broken(), "capacity.memory");
     let mut reserved = world(JUST);
     reserved.rulebook.sharing[0].reserve = Share::percent(1);

@@ -33,5 +33,5 @@ pub use demand::{Demand, Outlook, Sizing, alike, together};
 pub use precopy::{DirtyCurve, Pass, Precopy, PrecopyForecast, PrecopyInput, precopy};
 pub use profile::Profile;
 pub use samples::Samples;
-pub use sharing::{Calibration, calibrate};
+pub use sharing::believe;
 pub use sustained::{Gauge, Quantity, Sustained, mean, sustained};

@@ -19,7 +19,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use ulm_model::text::Document;
-use ulm_model::{Bytes, Share, Sharing, SharingGroup, SharingNode, Snapshot, Vm, VmIx, VmSelector};
+use ulm_model::{Bytes, Share, Sharing, SharingGroup, SharingNode, Snapshot, Trust, Vm, VmIx, VmSelector};
 
 /// Samples of VMs' pages.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -110,14 +110,14 @@ impl Samples {
         let mut sums = vec![(0_u128, 0_u128); groups.len()];
         for class in &sharing.classes {
             let others = class.vms.len() as u128 - 1;
-            let trusted = groups[class.group].trust * class.weight;
+            let trusted = groups[class.group].trust.sure * class.weight;
             let sure = measured.get(&(class.group, class.path.clone())).map_or(trusted, |measured| measured.sure);
             sums[class.group].0 += u128::from(sure.0) * others;
             sums[class.group].1 += u128::from(class.weight.0) * others;
         }
         for (group, (sure, likely)) in learned.iter_mut().zip(sums) {
             if let Some(parts) = (sure * u128::from(Share::WHOLE.0)).checked_div(likely) {
-                group.trust = Share(parts as u32).min(Share::WHOLE);
+                group.trust = Trust::stated(Share(parts as u32).min(Share::WHOLE));
             }
         }
         learned

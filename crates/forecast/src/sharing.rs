@@ -19,16 +19,7 @@
 
 use std::collections::BTreeSet;
 
-use ulm_model::{Bytes, HostIx, Share, Sharing, SharingGroup, Snapshot, Trust, VmIx};
-
-/// What was learned of one group.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Calibration {
-    /// How far its weights are to be believed.
-    pub trust: Trust,
-    /// Hosts from which that was learned.
-    pub hosts: u32,
-}
+use ulm_model::{Bytes, HostIx, Share, Sharing, SharingClass, SharingGroup, Snapshot, Trust, Vm, VmIx, VmSelector};
 
 /// What one host shows.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,18 +35,38 @@ struct Observation {
 /// Standard errors that the lower bound is below the mean.
 const DEVIATIONS: u128 = 2;
 
-/// Learns from one round of observation, with `sharing` as [`Sharing::of`] gave it for these groups. In the order of the groups.
-pub fn calibrate(snapshot: &Snapshot, groups: &[SharingGroup], sharing: &Sharing) -> Vec<Calibration> {
-    let mut seen = observations(snapshot, groups.len(), sharing);
+/// Learns from one round of observation how far each group is to be believed, and says so in it. By group the number of hosts from which
+/// that was learned.
+pub fn believe(
+    snapshot: &Snapshot,
+    groups: &mut [SharingGroup],
+    selects: impl Fn(&VmSelector, &Vm) -> bool,
+) -> Vec<u32> {
+    if groups.is_empty() {
+        return Vec::new();
+    }
+    let mut seen = observations(snapshot, groups.len(), &Sharing::of(snapshot, groups, selects));
     take_off_the_rest(&mut seen);
-    groups.iter().enumerate().map(|(at, group)| of_group(&seen, at, group.trust)).collect()
+    let of = |(at, group): (usize, &mut SharingGroup)| {
+        let (trust, hosts) = of_group(&seen, at, group.trust.sure);
+        group.trust = trust;
+        hosts
+    };
+    groups.iter_mut().enumerate().map(of).collect()
 }
 
-/// What a set of VMs saves on one host by the weights of each group.
-pub fn predicted(sharing: &Sharing, groups: usize, vms: &[VmIx]) -> Vec<Bytes> {
-    let of =
-        |group| sharing.saved(vms.iter().copied(), |class| if class.group == group { class.weight } else { Bytes(0) });
-    (0..groups).map(of).collect()
+/// What a set of VMs saves on one host by the weights of each group, which `weight` says of a class.
+pub fn predicted(
+    sharing: &Sharing,
+    groups: usize,
+    vms: &[VmIx],
+    weight: impl Fn(&SharingClass) -> Bytes,
+) -> Vec<Bytes> {
+    let mut saved = vec![Bytes(0); groups];
+    for (class, copies) in sharing.spared(vms.iter().copied()) {
+        saved[class.group] += Bytes(weight(class).0.saturating_mul(copies));
+    }
+    saved
 }
 
 fn observations(snapshot: &Snapshot, groups: usize, sharing: &Sharing) -> Vec<Observation> {
@@ -67,7 +78,8 @@ fn observations(snapshot: &Snapshot, groups: usize, sharing: &Sharing) -> Vec<Ob
         .filter_map(|(ix, host)| {
             let vms = &on[ix.at()];
             let memory = vms.iter().map(|vm| snapshot.vm(*vm).memory).sum();
-            Some(Observation { predicted: predicted(sharing, groups, vms), saved: host.merging?.saved, memory })
+            let predicted = predicted(sharing, groups, vms, |class| class.weight);
+            Some(Observation { predicted, saved: host.merging?.saved, memory })
         })
         .collect()
 }
@@ -86,10 +98,11 @@ fn take_off_the_rest(seen: &mut [Observation]) {
     }
 }
 
-fn of_group(seen: &[Observation], group: usize, before: Share) -> Calibration {
+/// How far the group is to be believed, and the number of hosts that say so.
+fn of_group(seen: &[Observation], group: usize, before: Share) -> (Trust, u32) {
     let showing: Vec<&Observation> = seen.iter().filter(|host| host.predicted[group] > Bytes(0)).collect();
     if showing.is_empty() {
-        return Calibration { trust: Trust { likely: Share::WHOLE, sure: before.min(Share::WHOLE) }, hosts: 0 };
+        return (Trust::stated(before.min(Share::WHOLE)), 0);
     }
     let all = |host: &Observation| host.predicted.iter().copied().sum::<Bytes>();
     let weighed = |part: fn(Bytes, Bytes, Bytes) -> Share| {
@@ -101,7 +114,7 @@ fn of_group(seen: &[Observation], group: usize, before: Share) -> Calibration {
     let middle = certain.iter().map(|(_, weight)| *weight).sum::<Bytes>().0 / certain.len() as u64;
     certain.push((before.min(Share::WHOLE), Bytes(middle)));
     let trust = Trust { likely, sure: mean(&certain).saturating_sub(twice_its_error(&certain)).min(likely) };
-    Calibration { trust, hosts: showing.len() as u32 }
+    (trust, showing.len() as u32)
 }
 
 /// Rounded down, at most the whole.

@@ -1,7 +1,7 @@
 //! Sharing, learned from a made-up truth: what hosts count, and samples of pages.
 
 use proptest::prelude::*;
-use ulm_forecast::{Samples, calibrate};
+use ulm_forecast::{Samples, believe};
 use ulm_model::*;
 use uuid::Uuid;
 
@@ -52,7 +52,7 @@ fn group(name: &str, weights: [u64; 3], trust: u32) -> SharingGroup {
         vms: VmSelector { name: vec![], tag: vec![name.into()] },
         levels: LEVELS.iter().zip(weights).map(level).collect(),
         nodes: Vec::new(),
-        trust: Share::percent(trust),
+        trust: Trust::stated(Share::percent(trust)),
         reserve: Share::percent(15),
     }
 }
@@ -77,9 +77,10 @@ fn cluster(hosts: u32, vms: u32, groups: &[(&str, u64)]) -> Snapshot {
 
 /// Sure and likely parts in per cent, and hosts, by group.
 fn learned(snapshot: &Snapshot, groups: &[SharingGroup]) -> Vec<(u32, u32, u32)> {
-    let sharing = Sharing::of(snapshot, groups, selects);
-    let told = calibrate(snapshot, groups, &sharing);
-    told.iter().map(|it| (it.trust.sure.0 / 100, it.trust.likely.0 / 100, it.hosts)).collect()
+    let mut groups = groups.to_vec();
+    let hosts = believe(snapshot, &mut groups, selects);
+    let told = groups.iter().map(|group| group.trust).zip(hosts);
+    told.map(|(trust, hosts)| (trust.sure.0 / 100, trust.likely.0 / 100, hosts)).collect()
 }
 
 #[test]
@@ -260,7 +261,7 @@ proptest! {
         for (path, mib) in [(&["debian", "1"][..], os), (&["bsd", "1", "web"], app)] {
             prop_assert!(node(&learned, path).abs_diff(mib) <= off(os + app), "{:?}: {} of {}", path, node(&learned, path), mib);
         }
-        let trusted = (learned[0].trust * Bytes::mib(100)).0 >> 20;
+        let trusted = (learned[0].trust.sure * Bytes::mib(100)).0 >> 20;
         prop_assert!((30..=97).contains(&trusted), "{}", trusted);
     }
 }

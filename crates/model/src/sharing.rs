@@ -12,7 +12,7 @@
 //! that arrives is not merged for minutes. So only VMs that *stay* count as merged: they are on the host in the snapshot, are not in
 //! flight, and no step of the plan moves them, neither before nor later. All this only on hosts that merge ([`Host::merges`]).
 //!
-//! * The *credit* of some VMs on a host is the sum over all nodes of `n − 1` times the node's credit: the part [`SharingGroup::trust`] of
+//! * The *credit* of some VMs on a host is the sum over all nodes of `n − 1` times the node's credit: the part [`Trust::sure`] of
 //!   its weight, less the part [`SharingGroup::reserve`] of that, each rounded down to a byte.
 //! * What is *short* is by how much the credit of all VMs there that are not in flight is above what the host counts as saved
 //!   ([`Merging::saved`]): so much is not merged yet, or no more.
@@ -32,7 +32,7 @@
 //!     vms: VmSelector { name: vec!["shop-*".into()], tag: vec![] },
 //!     levels: vec![SharingLevel { prefix: "os:".into(), weight: Bytes::mib(300) }],
 //!     nodes: vec![],
-//!     trust: Share::percent(50),
+//!     trust: Trust::stated(Share::percent(50)),
 //!     reserve: Share::percent(15),
 //! };
 //! let sharing = Sharing::of(&snapshot, &[group], |selector, vm| selector.tag.iter().any(|tag| vm.tags.contains(tag)));
@@ -57,8 +57,8 @@ pub struct SharingGroup {
     pub levels: Vec<SharingLevel>,
     /// Nodes with a weight of their own.
     pub nodes: Vec<SharingNode>,
-    /// The part of the weights that is counted on. In a policy: as long as no counters of hosts say more.
-    pub trust: Share,
+    /// How far the weights are to be believed. In a policy: as long as no counters of hosts say more.
+    pub trust: Trust,
     /// The part of the credit that is never counted on: merged pages break when guests write to them, all at once if all are updated.
     pub reserve: Share,
 }
@@ -86,7 +86,7 @@ pub struct SharingNode {
 pub struct Trust {
     /// The likeliest part.
     pub likely: Share,
-    /// The lower confidence bound.
+    /// The part that is counted on: the lower confidence bound.
     pub sure: Share,
 }
 
@@ -106,8 +106,10 @@ pub struct SharingClass {
     pub group: usize,
     /// The values from the root down to the node; never empty.
     pub path: Vec<String>,
-    /// What they are likely to have in common.
+    /// What they have in common as it is stated.
     pub weight: Bytes,
+    /// What they are likely to have in common.
+    pub likely: Bytes,
     /// What may be counted on where memory must not run out: the lower confidence bound less the reserve.
     pub credit: Bytes,
     /// The VMs, ascending; at least two.
@@ -164,58 +166,105 @@ impl SharingGroup {
         };
         self.levels.iter().map_while(value).collect()
     }
+
+    /// The weights of nodes that have their own, by their values from the root down.
+    fn own_weights(&self) -> BTreeMap<Vec<&str>, Bytes> {
+        self.nodes.iter().map(|node| (node.path.iter().map(String::as_str).collect(), node.weight)).collect()
+    }
+}
+
+impl Trust {
+    /// What is stated is likely, and this part of it sure.
+    pub fn stated(sure: Share) -> Self {
+        Trust { likely: Share::WHOLE, sure }
+    }
+}
+
+/// A node of a group's tree, while VMs are put below it.
+#[derive(Default)]
+struct Node<'v> {
+    weight: Bytes,
+    vms: Vec<VmIx>,
+    /// By value.
+    below: BTreeMap<&'v str, usize>,
 }
 
 impl Sharing {
-    /// The classes of a snapshot, with weights as they are stated and credit by each group's [`SharingGroup::trust`].
+    /// The classes of a snapshot.
     ///
     /// `selects` says whether a selector means a VM. A VM's path ends where the weights would pass its memory.
+    ///
+    /// Complexity: VMs × groups for the selectors, and one look-up for each level of each VM.
     pub fn of(snapshot: &Snapshot, groups: &[SharingGroup], selects: impl Fn(&VmSelector, &Vm) -> bool) -> Sharing {
-        let own: Vec<BTreeMap<&[String], Bytes>> =
-            groups.iter().map(|group| group.nodes.iter().map(|node| (&node.path[..], node.weight)).collect()).collect();
-        let mut found: BTreeMap<(usize, Vec<String>), (Bytes, Vec<VmIx>)> = BTreeMap::new();
+        let own: Vec<BTreeMap<Vec<&str>, Bytes>> = groups.iter().map(SharingGroup::own_weights).collect();
+        // First the root of each group, which has no value.
+        let mut nodes: Vec<Node<'_>> = groups.iter().map(|_| Node::default()).collect();
         for (ix, vm) in snapshot.vms_ix().filter(|(_, vm)| vm.mergeable()) {
             let Some(at) = groups.iter().position(|group| selects(&group.vms, vm)) else { continue };
-            let (group, mut path, mut sum) = (&groups[at], Vec::new(), Bytes(0));
-            for (level, value) in group.levels.iter().zip(group.path(vm)) {
-                path.push(value.to_owned());
-                let weight = own[at].get(&path[..]).copied().unwrap_or(level.weight);
-                sum += weight;
+            let (path, mut node, mut sum) = (groups[at].path(vm), at, Bytes(0));
+            for (depth, level) in (0..path.len()).zip(&groups[at].levels) {
+                let next = nodes.len();
+                node = *nodes[node].below.entry(path[depth]).or_insert(next);
+                if node == next {
+                    let weight = own[at].get(&path[..=depth]).copied().unwrap_or(level.weight);
+                    nodes.push(Node { weight, ..Node::default() });
+                }
+                sum += nodes[node].weight;
                 if sum > vm.memory {
                     break;
                 }
-                found.entry((at, path.clone())).or_insert((weight, Vec::new())).1.push(ix);
+                nodes[node].vms.push(ix);
             }
         }
         let mut sharing = Sharing { classes: Vec::new(), of_vm: vec![Vec::new(); snapshot.vms.len()] };
-        for ((group, path), (weight, vms)) in found.into_iter().filter(|(_, (_, vms))| vms.len() > 1) {
-            let number = sharing.classes.len() as u32;
-            vms.iter().for_each(|vm| sharing.of_vm[vm.at()].push(number));
-            let credit = less(groups[group].trust * weight, groups[group].reserve);
-            sharing.classes.push(SharingClass { group, path, weight, credit, vms });
+        for (at, group) in groups.iter().enumerate() {
+            sharing.list(&mut nodes, at, (at, group), &mut Vec::new());
         }
         sharing
     }
 
-    /// The same with weights and credit by what was learned of each group, in the order of the groups. To be used once, on what
-    /// [`Sharing::of`] gave.
-    pub fn trusted(mut self, groups: &[SharingGroup], trust: &[Trust]) -> Sharing {
-        for class in &mut self.classes {
-            let Trust { likely, sure } = trust[class.group];
-            class.credit = less(sure * class.weight, groups[class.group].reserve);
-            class.weight = likely * class.weight;
+    /// Lists what is below a node, in the order of the paths.
+    fn list(
+        &mut self,
+        nodes: &mut [Node<'_>],
+        above: usize,
+        (at, group): (usize, &SharingGroup),
+        path: &mut Vec<String>,
+    ) {
+        for (value, node) in std::mem::take(&mut nodes[above].below) {
+            let (weight, vms) = (nodes[node].weight, std::mem::take(&mut nodes[node].vms));
+            if vms.len() < 2 {
+                continue;
+            }
+            path.push(value.to_owned());
+            let number = self.classes.len() as u32;
+            vms.iter().for_each(|vm| self.of_vm[vm.at()].push(number));
+            let Trust { likely, sure } = group.trust;
+            self.classes.push(SharingClass {
+                group: at,
+                path: path.clone(),
+                weight,
+                likely: likely * weight,
+                credit: less(sure * weight, group.reserve),
+                vms,
+            });
+            self.list(nodes, node, (at, group), path);
+            path.pop();
         }
-        self
+    }
+
+    /// The classes of which these VMs on one host have several copies, each with how many are one too many: what merging saves.
+    pub fn spared(&self, vms: impl IntoIterator<Item = VmIx>) -> Vec<(&SharingClass, u64)> {
+        let mut all: Vec<u32> = vms.into_iter().flat_map(|vm| &self.of_vm[vm.at()]).copied().collect();
+        all.sort_unstable();
+        let several = all.chunk_by(|a, b| a == b).filter(|same| same.len() > 1);
+        several.map(|same| (&self.classes[same[0] as usize], same.len() as u64 - 1)).collect()
     }
 
     /// What these VMs save if they are together on one host that merges, by what `weight` says of each class.
     pub fn saved(&self, vms: impl IntoIterator<Item = VmIx>, weight: impl Fn(&SharingClass) -> Bytes) -> Bytes {
-        let mut count: BTreeMap<u32, u64> = BTreeMap::new();
-        for class in vms.into_iter().flat_map(|vm| &self.of_vm[vm.at()]) {
-            *count.entry(*class).or_default() += 1;
-        }
-        let of = |(class, count): (u32, u64)| weight(&self.classes[class as usize]).0.saturating_mul(count - 1);
-        count.into_iter().map(of).map(Bytes).sum()
+        let of = |(class, copies): (&SharingClass, u64)| Bytes(weight(class).0.saturating_mul(copies));
+        self.spared(vms).into_iter().map(of).sum()
     }
 
     /// What these VMs take together on one host that merges: their memory less what they save.

@@ -12,10 +12,8 @@
 
 use std::collections::BTreeMap;
 
-use ulm_forecast::calibrate;
-use ulm_model::{
-    HostSelector, Level, Reason, Rule, RuleKind, Rulebook, Sharing, SharingGroup, Snapshot, VmId, VmSelector,
-};
+use ulm_forecast::believe;
+use ulm_model::{HostSelector, Level, Reason, Rule, RuleKind, Rulebook, Snapshot, VmId, VmSelector};
 use ulm_rules::select::selects_vm;
 
 use crate::Policy;
@@ -42,15 +40,6 @@ fn asked(tag: &str) -> Option<Asked<'_>> {
         .or_else(|| any(["plb_anti_affinity_", "ulm:apart="]).map(|_| Asked::Apart))
 }
 
-fn trust_what_is_shown(groups: &mut [SharingGroup], snapshot: &Snapshot) {
-    if groups.is_empty() {
-        return;
-    }
-    let stated = Sharing::of(snapshot, groups, selects_vm);
-    let shown = calibrate(snapshot, groups, &stated);
-    groups.iter_mut().zip(shown).for_each(|(group, shown)| group.trust = shown.trust.sure);
-}
-
 impl Policy {
     /// What states and plans of this snapshot are judged by: the rules of the files, and those that VMs bring as tags: the
     /// tags of [ProxLB](https://github.com/gyptazy/ProxLB) (`plb_affinity_NAME`, `plb_anti_affinity_NAME`, `plb_pin_HOST`,
@@ -61,7 +50,7 @@ impl Policy {
     /// And what VMs ask for that cannot be obeyed, with the reason, by VM.
     pub fn rulebook_for(&self, snapshot: &Snapshot) -> (Rulebook, Vec<(VmId, Reason)>) {
         let mut book = self.rulebook();
-        trust_what_is_shown(&mut book.sharing, snapshot);
+        believe(snapshot, &mut book.sharing, selects_vm);
         let mut aside = Vec::new();
         let mut tags: BTreeMap<&str, Vec<VmId>> = BTreeMap::new();
         // By all the pins of a VM together: with several it may be on any of these hosts, so they are one rule.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 use ulm_model::{
     Bytes, Host, HostIx, HostSelector, HostState, Level, Merging, MilliCpu, Needs, Per, Platform, Reason, Recent,
-    RuleKind, Share, SharingGroup, SharingLevel, SharingNode, Snapshot, Vm, VmId, VmSelector, VmState,
+    RuleKind, Share, SharingGroup, SharingLevel, SharingNode, Snapshot, Trust, Vm, VmId, VmSelector, VmState,
 };
 use ulm_policy::{GoalKind, Policy, Sources};
 
@@ -285,7 +285,7 @@ fn sharing_groups_are_in_the_rulebook() {
         vms: VmSelector { name: vec![], tag: vec!["tenant=shop".into()] },
         levels: vec![level("os:", 300), level("app=", 512)],
         nodes: vec![SharingNode { path: vec!["bsd".into()], weight: Bytes::mib(100) }],
-        trust: Share::percent(25),
+        trust: Trust::stated(Share::percent(25)),
         reserve: Share::percent(15),
     };
     assert_eq!(policy.rulebook().sharing, [expected]);
@@ -299,8 +299,9 @@ fn of_what_is_shared_so_much_is_counted_on_as_hosts_show() {
     let policy = Policy::parse(text, "ulm.toml").unwrap_or_else(|error| panic!("{error}"));
     let mut snapshot = tagged(&[&["os:a"], &["os:a"]]);
     snapshot.vms.iter_mut().for_each(|vm| (vm.memory, vm.needs) = (Bytes(1000), Some(Needs::default())));
-    assert_eq!(policy.rulebook_for(&snapshot).0.sharing[0].trust, Share::percent(80), "nobody shows anything");
+    assert_eq!(policy.rulebook_for(&snapshot).0.sharing[0].trust.sure, Share::percent(80), "nobody shows anything");
     snapshot.hosts[0].merging = Some(Merging { saved: Bytes(60), full_scans: 5, ..Merging::default() });
     let shown = policy.rulebook_for(&snapshot).0.sharing[0].trust;
-    assert!(shown < Share::percent(30), "{shown}: a fifth is shown");
+    assert_eq!(shown.likely, Share::percent(20));
+    assert!(shown.sure < Share::percent(20), "{shown:?}: one host is not enough");
 }

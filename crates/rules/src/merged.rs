@@ -1,12 +1,11 @@
 //! **Memory merged.** On hosts that merge equal pages, what VMs that stay have in common is promised once, and what VMs that go have in
 //! common with others is not given back. Meaning: [`ulm_model::sharing`]. Not a rule by itself: it is what [`crate::memory`] counts.
 //!
-//! Method: for each host that merges and each class how many VMs there stay; the credit of the host beside it. A VM that begins to move
+//! Method: for each host that merges and each class how many VMs there stay; what they save beside it. A VM that begins to move
 //! stays no more, whatever becomes of the move.
 //!
-//! Complexity: one look-up for each class of a VM when it begins to move. Without sharing groups nothing is kept, and nothing costs.
-
-use std::collections::BTreeMap;
+//! Complexity: one look-up for each class of a VM that begins to move, or is asked about. Without sharing groups nothing is kept, and
+//! nothing costs.
 
 use ulm_model::{Bytes, Host, HostIx, Rulebook, Sharing, SharingClass, Snapshot, VmIx};
 
@@ -25,20 +24,25 @@ pub(crate) struct Merged {
 /// One host; empty where nothing is merged.
 #[derive(Clone, Debug, Default)]
 struct Merging {
-    /// By class, how many VMs stay.
-    count: BTreeMap<u32, u64>,
-    /// Of all that stay.
-    credit: Bytes,
-    /// What the weights say that is saved, by all that stay.
-    weight: Bytes,
+    /// Classes, ascending, each with how many of its VMs stay.
+    count: Vec<(u32, u64)>,
+    /// What is saved by all that stay.
+    now: Saved,
     /// The same of all that were there and not moving in the snapshot.
-    weight_before: Bytes,
-    /// What counted then.
-    counted_before: Bytes,
+    before: Saved,
     /// What is counted on and not merged.
     short: Bytes,
     /// What the host counts as saved.
-    saved: Bytes,
+    counted: Bytes,
+}
+
+/// What some VMs save.
+#[derive(Clone, Copy, Debug, Default)]
+struct Saved {
+    /// So much of it is counted on.
+    credit: Bytes,
+    /// By the stated weights.
+    weight: Bytes,
 }
 
 /// What merging leaves of a host if some VMs do not stay.
@@ -59,34 +63,23 @@ impl Merged {
         let sharing = Sharing::of(snapshot, &rulebook.sharing, selects_vm);
         let mut stays = vec![true; snapshot.vms.len()];
         snapshot.in_flight.iter().for_each(|flight| stays[flight.vm.at()] = false);
-        let mut hosts = vec![Merging::default(); snapshot.hosts.len()];
+        let mut there: Vec<Vec<u32>> = vec![Vec::new(); snapshot.hosts.len()];
         for (ix, vm) in snapshot.vms_ix().filter(|(ix, vm)| stays[ix.at()] && snapshot.host(vm.host).merges()) {
-            let host = &mut hosts[vm.host.at()];
-            for class in &sharing.of_vm[ix.at()] {
-                let count = host.count.entry(*class).or_default();
-                *count += 1;
-                if *count > 1 {
-                    let SharingClass { credit, weight, .. } = sharing.classes[*class as usize];
-                    (host.credit, host.weight) = (host.credit + credit, host.weight + weight);
-                }
-            }
+            there[vm.host.at()].extend(&sharing.of_vm[ix.at()]);
         }
-        for (host, told) in hosts.iter_mut().zip(&snapshot.hosts) {
-            host.saved = told.merging.map_or(Bytes(0), |merging| merging.saved);
-            host.short = host.credit.saturating_sub(host.saved);
-            (host.weight_before, host.counted_before) = (host.weight, host.counted());
-        }
-        Merged { sharing, stays, hosts }
+        let hosts = there.into_iter().zip(&snapshot.hosts).map(|(there, host)| Merging::new(&sharing, there, host));
+        Merged { hosts: hosts.collect(), sharing, stays }
     }
 
     /// By how much less is promised on the host than the VMs' sizes.
     pub fn credit(&self, host: HostIx) -> Bytes {
-        self.hosts.get(host.at()).map_or(Bytes(0), Merging::counted)
+        self.hosts.get(host.at()).map_or(Bytes(0), |host| host.credit(host.now))
     }
 
     /// [`Merged::credit`] in the snapshot, by host.
     pub fn at_first(&self, hosts: usize) -> Vec<Bytes> {
-        (0..hosts).map(|host| self.hosts.get(host).map_or(Bytes(0), |host| host.counted_before)).collect()
+        let at_first = |host: &Merging| host.credit(host.before);
+        (0..hosts).map(|host| self.hosts.get(host).map_or(Bytes(0), at_first)).collect()
     }
 
     /// The VM stays no more.
@@ -98,31 +91,84 @@ impl Merged {
 
     fn without(&self, host: HostIx, gone: impl Iterator<Item = VmIx>) -> Remains {
         let Some(host) = self.hosts.get(host.at()) else { return Remains::default() };
-        let mut left = host.clone();
-        gone.filter(|vm| self.stays[vm.at()]).for_each(|vm| left.leave(&self.sharing, vm));
-        Remains { credit: left.counted(), loss: left.weight_before.saturating_sub(left.weight).min(left.saved) }
+        let gone = gone.filter(|vm| self.stays[vm.at()]);
+        let left = host.without(&self.sharing, gone.flat_map(|vm| &self.sharing.of_vm[vm.at()]).copied().collect());
+        Remains { credit: host.credit(left), loss: host.before.weight.saturating_sub(left.weight).min(host.counted) }
+    }
+}
+
+impl Saved {
+    /// So many copies of what the VMs of a class have in common.
+    fn of(sharing: &Sharing, class: u32, copies: u64) -> Self {
+        let SharingClass { credit, weight, .. } = sharing.classes[class as usize];
+        let all = |of: Bytes| Bytes(of.0.saturating_mul(copies));
+        Saved { credit: all(credit), weight: all(weight) }
+    }
+
+    fn plus(self, more: Saved) -> Self {
+        Saved { credit: self.credit + more.credit, weight: self.weight + more.weight }
+    }
+
+    fn minus(self, less: Saved) -> Self {
+        Saved { credit: self.credit.saturating_sub(less.credit), weight: self.weight.saturating_sub(less.weight) }
     }
 }
 
 impl Merging {
-    fn counted(&self) -> Bytes {
-        self.credit.saturating_sub(self.short)
+    /// A host, and the classes of its VMs that stay, each as often as it is there.
+    fn new(sharing: &Sharing, mut there: Vec<u32>, host: &Host) -> Self {
+        there.sort_unstable();
+        let same = || there.chunk_by(|a, b| a == b);
+        let now = same().map(|same| Saved::of(sharing, same[0], same.len() as u64 - 1));
+        let now = now.fold(Saved::default(), Saved::plus);
+        let counted = host.merging.map_or(Bytes(0), |merging| merging.saved);
+        Merging {
+            count: same().map(|same| (same[0], same.len() as u64)).collect(),
+            now,
+            before: now,
+            short: now.credit.saturating_sub(counted),
+            counted,
+        }
+    }
+
+    /// What counts if VMs that stay save this.
+    fn credit(&self, saved: Saved) -> Bytes {
+        saved.credit.saturating_sub(self.short)
     }
 
     fn leave(&mut self, sharing: &Sharing, vm: VmIx) {
+        self.now = self.without(sharing, sharing.of_vm[vm.at()].clone());
         for class in &sharing.of_vm[vm.at()] {
-            // Where nothing is merged nobody is counted.
-            let Some(count) = self.count.get_mut(class) else { continue };
-            *count -= 1;
-            if *count > 0 {
-                let SharingClass { credit, weight, .. } = sharing.classes[*class as usize];
-                (self.credit, self.weight) = (self.credit.saturating_sub(credit), self.weight.saturating_sub(weight));
+            if let Some(place) = self.place(*class) {
+                self.count[place].1 -= 1;
             }
         }
+    }
+
+    /// What is saved without VMs of these classes, each named as often as a VM of it goes.
+    fn without(&self, sharing: &Sharing, mut gone: Vec<u32>) -> Saved {
+        gone.sort_unstable();
+        let mut left = self.now;
+        for same in gone.chunk_by(|a, b| a == b) {
+            // Where nothing is merged nobody is counted.
+            let Some(place) = self.place(same[0]) else { continue };
+            let (there, gone) = (self.count[place].1, same.len() as u64);
+            left = left.minus(Saved::of(sharing, same[0], gone.min(there.saturating_sub(1))));
+        }
+        left
+    }
+
+    fn place(&self, class: u32) -> Option<usize> {
+        self.count.binary_search_by_key(&class, |it| it.0).ok()
     }
 }
 
 impl State<'_> {
+    /// Who has which pages in common; nobody where no host merges or no group is known.
+    pub fn sharing(&self) -> &Sharing {
+        &self.merged.sharing
+    }
+
     /// What merging leaves of the host if these VMs of it, each once, do not stay in addition to those that have begun to move.
     pub fn merged_without(&self, host: HostIx, gone: impl IntoIterator<Item = VmIx>) -> Remains {
         self.merged.without(host, gone.into_iter())
@@ -137,7 +183,7 @@ impl State<'_> {
 
 #[cfg(test)]
 mod tests {
-    use ulm_model::{Merging as Counters, Share, SharingGroup, SharingLevel, VmSelector};
+    use ulm_model::{Merging as Counters, Share, SharingGroup, SharingLevel, Trust, VmSelector};
 
     use super::*;
     use crate::testing::{host, rulebook, vm};
@@ -154,7 +200,7 @@ mod tests {
             vms: VmSelector { name: vec!["*".into()], tag: vec![] },
             levels: vec![SharingLevel { prefix: "os:".into(), weight: Bytes::gib(1) }],
             nodes: vec![],
-            trust: Share::percent(50),
+            trust: Trust::stated(Share::percent(50)),
             reserve: Share::percent(50),
         };
         (snapshot, Rulebook { sharing: vec![group], ..rulebook() })

@@ -212,3 +212,56 @@ fn spare_room_is_asked_about_chosen_moves_only() {
     let (all, lost) = shortest(|| state.spare().len());
     println!("all hosts: {all:?} ({lost} cannot be lost)");
 }
+
+/// Groups of tenants; each has a tree of systems, versions, libraries and applications, and every host merges what its VMs share.
+fn shared(groups: u32) -> (Snapshot, Rulebook) {
+    let mut snapshot = cluster();
+    for (i, vm) in (0u32..).zip(&mut snapshot.vms) {
+        let (os, version, lib, app) = (i % 3, i / 3 % 3, i / 9 % 4, i / 36 % 8);
+        let tags = [format!("os:{os}"), format!("version:{version}"), format!("lib:{lib}"), format!("app:{app}")];
+        vm.tags.extend(tags);
+        vm.tags.insert(format!("tenant={}", i % groups.max(1)));
+    }
+    let counted = Merging { saved: Bytes::gib(20), full_scans: 9, ..Merging::default() };
+    snapshot.hosts.iter_mut().for_each(|host| host.merging = Some(counted));
+    let level = |prefix: &str| SharingLevel { prefix: prefix.into(), weight: Bytes::mib(300) };
+    let group = |number: u32| SharingGroup {
+        name: format!("tenant-{number}"),
+        vms: vms(&[], &[format!("tenant={number}")]),
+        levels: ["os:", "version:", "lib:", "app:"].map(level).into(),
+        nodes: vec![],
+        trust: Trust::stated(Share::percent(80)),
+        reserve: Share::percent(15),
+    };
+    let rulebook = Rulebook { sharing: (0..groups).map(group).collect(), ..rulebook(vec![]) };
+    (snapshot, rulebook)
+}
+
+#[test]
+#[ignore = "prints times"]
+fn pages_in_common_cost_little() {
+    for groups in [0, 1, 10, 100] {
+        let (snapshot, rulebook) = shared(groups);
+        let (building, mut state) = shortest(|| State::new(&snapshot, &rulebook));
+        let all: Vec<VmIx> = snapshot.vms_ix().map(|(ix, _)| ix).collect();
+        let (asking, givers) = shortest(|| all.iter().filter(|vm| state.gives_credit(**vm)).count());
+        let on = snapshot.by_host();
+        let (emptying, left) = shortest(|| {
+            let left = |(ix, _): (HostIx, &Host)| state.merged_without(ix, on[ix.at()].iter().copied()).credit;
+            snapshot.hosts_ix().map(left).sum::<Bytes>()
+        });
+        let begin = Instant::now();
+        for vm in all.iter().step_by(3) {
+            let to = HostIx((snapshot.vm(*vm).host.0 + 1) % HOSTS);
+            state.begin(*vm, to);
+            state.remove(*vm, snapshot.vm(*vm).host);
+        }
+        let moving = begin.elapsed();
+        println!("{groups} groups, {} classes: state {building:?}", state.sharing().classes.len());
+        println!(
+            "  30,000 times who gives credit {asking:?} ({givers} do), every host without its VMs {emptying:?} ({left})"
+        );
+        println!("  10,000 moves begin and end {moving:?}");
+        assert!(building < Duration::from_millis(400), "{building:?} with {groups} groups");
+    }
+}

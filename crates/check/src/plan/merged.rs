@@ -117,7 +117,7 @@ fn nodes<'g>(group: &'g SharingGroup, tags: &'g BTreeSet<String>, memory: Bytes)
         let stated = u128::from(own.map_or(level.weight, |node| node.weight).0);
         let Some(rest) = left.checked_sub(stated).filter(|_| !value.is_empty()) else { break };
         left = rest;
-        let sure = stated * u128::from(group.trust.0) / 10_000;
+        let sure = stated * u128::from(group.trust.sure.0) / 10_000;
         let sure = sure * u128::from(10_000u32.saturating_sub(group.reserve.0)) / 10_000;
         nodes.push(Node { value, stated, sure });
     }
@@ -126,7 +126,7 @@ fn nodes<'g>(group: &'g SharingGroup, tags: &'g BTreeSet<String>, memory: Bytes)
 
 #[cfg(test)]
 mod tests {
-    use ulm_model::{Share, SharingLevel, VmSelector};
+    use ulm_model::{Share, SharingLevel, Trust, VmSelector};
 
     use super::*;
 
@@ -151,7 +151,7 @@ mod tests {
             vms: VmSelector::default(),
             levels: ["os:", "app:"].map(level).into(),
             nodes: vec![],
-            trust: Share::percent(50),
+            trust: Trust::stated(Share::percent(50)),
             reserve: Share::percent(10),
         };
         let told = |memory: u64, tags: &str| {

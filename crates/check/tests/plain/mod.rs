@@ -165,7 +165,8 @@ impl<'w> Judge<'w> {
                 if all > vm.memory.0 {
                     break;
                 }
-                let sure = stated * u64::from(group.trust.0) / 10_000 * u64::from(10_000 - group.reserve.0) / 10_000;
+                let sure =
+                    stated * u64::from(group.trust.sure.0) / 10_000 * u64::from(10_000 - group.reserve.0) / 10_000;
                 nodes.entry((g, path.clone())).or_insert((0, [stated, sure])).0 += 1;
             }
         }

@@ -192,7 +192,7 @@ fn share(dice: &mut Dice, world: &mut World) {
             },
             levels: vec![level(dice, "app="), level(dice, "a")],
             nodes: vec![SharingNode { path: vec!["1".into()], weight: Bytes(dice.below(4)) }],
-            trust: Share::percent(if dice.one_in(2) { 100 } else { 60 }),
+            trust: Trust::stated(Share::percent(if dice.one_in(2) { 100 } else { 60 })),
             reserve: Share::percent(if dice.one_in(2) { 0 } else { 40 }),
         });
     }

@@ -128,11 +128,14 @@ pub(crate) fn loads(q: &Question, at: &[u32], resource: usize) -> Vec<i64> {
 
 /// What hosts that merge save by the likeliest weights, of the VMs that take part.
 pub(crate) fn saved(q: &Question, round: &Round<'_>, at: &[u32]) -> Bytes {
-    let Some(known) = &q.shared else { return Bytes(0) };
+    let known = round.scene.state.sharing();
+    if known.classes.is_empty() {
+        return Bytes(0);
+    }
     let mut on: Vec<Vec<VmIx>> = vec![Vec::new(); q.problem.hosts.len()];
     q.vms.iter().zip(at).for_each(|(vm, host)| on[*host as usize].push(*vm));
     let merging = round.input.snapshot.hosts.iter().zip(on).filter(|(host, _)| host.merges());
-    merging.map(|(_, vms)| known.saved(vms, |class| class.weight)).sum()
+    merging.map(|(_, vms)| known.saved(vms, |class| class.likely)).sum()
 }
 
 /// The hosts that carry a VM.

@@ -9,7 +9,7 @@
 use std::collections::HashMap;
 
 use ulm_forecast::{Demand, Sizing};
-use ulm_model::{Bytes, HostIx, MilliCpu, Resource, Share, Sharing, VmIx};
+use ulm_model::{Bytes, HostIx, MilliCpu, Resource, Share, VmIx};
 use ulm_place::{PlaceHost, PlaceVm, Points, Problem};
 use ulm_policy::Policy;
 use ulm_rules::{HostSet, Initiative};
@@ -61,6 +61,7 @@ pub(crate) enum Span {
 }
 
 /// A placement question, and who its numbers are. Its hosts are the snapshot's.
+#[derive(Clone)]
 pub(crate) struct Question {
     pub problem: Problem,
     /// The VMs that take part.
@@ -69,8 +70,6 @@ pub(crate) struct Question {
     pub number: Vec<Option<u32>>,
     /// To save a GiB of equal pages, so many bytes may be sent; `None`: no goal wants it.
     pub sends: Option<Bytes>,
-    /// What is known to be shared, if anything.
-    pub shared: Option<Sharing>,
 }
 
 impl Question {
@@ -92,7 +91,6 @@ impl Question {
             vms: Vec::new(),
             number: vec![None; snapshot.vms.len()],
             sends: None,
-            shared: None,
         };
         question.problem.resources = RESOURCES;
         question.problem.hosts = hosts(round, near);

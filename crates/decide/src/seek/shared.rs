@@ -13,26 +13,24 @@ use ulm_place::{Pages, Points, Sharing};
 
 use super::question::{HELD, PROMISED, Question, USED, whole_number};
 use crate::round::Round;
-use crate::sharing::learn;
 
-/// Adds what VMs share, if the policy has sharing groups. `for_four_gib` is what moving 4 GiB costs.
+/// Adds what VMs share, if any host merges and the policy has sharing groups. `for_four_gib` is what moving 4 GiB costs.
 pub(super) fn add(question: &mut Question, round: &Round<'_>, for_four_gib: Points) {
-    if round.policy.sharing.is_empty() {
+    let known = round.scene.state.sharing();
+    if known.classes.is_empty() {
         return;
     }
-    let known = learn(&round.input.snapshot, round.policy.sharing.clone()).sharing;
     const GIB: i128 = 1 << 30;
     let sends = question.sends.map(|sends| i128::from(sends.0));
     let points = |class: &SharingClass| {
         let (bytes, sent) = match sends {
             None => (class.credit, GIB / 2),
-            Some(sends) => (class.weight, sends),
+            Some(sends) => (class.likely, sends),
         };
         let worth = i128::from(for_four_gib) * i128::from(bytes.0) / GIB * sent / (4 * GIB);
         Points::try_from(worth).unwrap_or(MOST).min(MOST)
     };
-    credit(question, round, &known, points);
-    question.shared = Some(known);
+    credit(question, round, known, points);
 }
 
 /// What a copy costs at most, so that sums stay numbers.

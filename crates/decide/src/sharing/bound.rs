@@ -16,9 +16,9 @@ pub(super) fn at_most(snapshot: &Snapshot, rulebook: &Rulebook, sharing: &Sharin
     let most = sharing.classes.iter().map(|class| {
         let whole: Bytes = class.vms.iter().map(own).sum();
         let hosts = whole.0.div_ceil(largest.0.max(1)).max(1);
-        Bytes(class.weight.0.saturating_mul((class.vms.len() as u64).saturating_sub(hosts)))
+        Bytes(class.likely.0.saturating_mul((class.vms.len() as u64).saturating_sub(hosts)))
     });
     let on = snapshot.by_host();
-    let now = merging().map(|(ix, _)| sharing.saved(on[ix.at()].iter().copied(), |class| class.weight));
+    let now = merging().map(|(ix, _)| sharing.saved(on[ix.at()].iter().copied(), |class| class.likely));
     most.sum::<Bytes>().max(now.sum())
 }

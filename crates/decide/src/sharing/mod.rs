@@ -9,7 +9,7 @@ mod plan;
 
 use serde::{Deserialize, Serialize};
 use ulm_forecast::sharing::predicted;
-use ulm_forecast::{Calibration, Samples, calibrate};
+use ulm_forecast::{Samples, believe};
 use ulm_model::{Bytes, HostName, Merging, Sharing, SharingClass, SharingGroup, Snapshot, Trust, VmIx};
 use ulm_policy::Policy;
 use ulm_rules::select::selects_vm;
@@ -68,20 +68,18 @@ pub struct SharingOfHost {
     pub counted_on: Bytes,
 }
 
-/// The groups of a policy, and what is known of them on a snapshot.
-pub(crate) struct Learned {
-    pub groups: Vec<SharingGroup>,
-    pub calibrations: Vec<Calibration>,
-    /// With weights and credit as they are believed.
-    pub sharing: Sharing,
+/// The groups as they are believed, and what is known of them on a snapshot.
+struct Learned {
+    groups: Vec<SharingGroup>,
+    /// By group, from how many hosts that is known.
+    hosts: Vec<u32>,
+    sharing: Sharing,
 }
 
 /// What hosts' counters say of the groups.
-pub(crate) fn learn(snapshot: &Snapshot, groups: Vec<SharingGroup>) -> Learned {
-    let stated = Sharing::of(snapshot, &groups, selects_vm);
-    let calibrations = calibrate(snapshot, &groups, &stated);
-    let trust: Vec<Trust> = calibrations.iter().map(|calibration| calibration.trust).collect();
-    Learned { sharing: stated.trusted(&groups, &trust), groups, calibrations }
+fn learn(snapshot: &Snapshot, mut groups: Vec<SharingGroup>) -> Learned {
+    let hosts = believe(snapshot, &mut groups, selects_vm);
+    Learned { sharing: Sharing::of(snapshot, &groups, selects_vm), groups, hosts }
 }
 
 /// What is shared now, and what a plan would save.
@@ -104,7 +102,7 @@ pub fn sharing(input: &Input, policy: &Policy, samples: Option<&Samples>) -> Res
         predicted: groups.iter().map(|group| group.predicted).sum(),
         counted_on: hosts.iter().map(|host| host.counted_on).sum(),
         at_most: bound::at_most(snapshot, &policy.rulebook(), &learned.sharing),
-        plan: plan::plan(input, policy, &learned),
+        plan: plan::plan(input, policy, &learned.sharing),
         groups,
         hosts,
     })
@@ -118,7 +116,7 @@ fn of_host(host: &ulm_model::Host, learned: &Learned, vms: &[VmIx]) -> SharingOf
         name: host.name.clone(),
         merges,
         counted: host.merging,
-        predicted: predicted(&learned.sharing, groups, vms),
+        predicted: predicted(&learned.sharing, groups, vms, |class| class.likely),
         counted_on: learned.sharing.saved(vms.iter().copied(), |class| class.credit),
     }
 }
@@ -136,13 +134,12 @@ fn of_group(
     let counted_on = merging.map(|(ix, _)| learned.sharing.saved(on[ix.at()].iter().copied(), credit)).sum();
     // Each VM is in the classes above its own too: those without a class above have all of them.
     let topmost = learned.sharing.classes.iter().filter(own).filter(|class| class.path.len() == 1);
-    let Calibration { trust, hosts: shown } = learned.calibrations[at];
     SharingOfGroup {
         name: learned.groups[at].name.clone(),
         vms: topmost.map(|class| class.vms.len() as u32).sum(),
         nodes: learned.sharing.classes.iter().filter(own).count() as u32,
-        hosts: shown,
-        trust,
+        hosts: learned.hosts[at],
+        trust: learned.groups[at].trust,
         predicted: hosts.iter().map(|host| host.predicted[at]).sum(),
         counted_on,
     }

@@ -9,7 +9,6 @@ use ulm_model::{Action, Bytes, HostIx, Plan, Reason, Sharing, SharingClass, Snap
 use ulm_place::{Effort, PlaceMove, Points, search};
 use ulm_policy::Policy;
 
-use super::Learned;
 use crate::draft::empty_plan;
 use crate::round::Round;
 use crate::seek::question::Question;
@@ -41,11 +40,11 @@ pub struct SharingPlan {
     pub held: Option<Reason>,
 }
 
-/// Looks for it.
-pub(super) fn plan(input: &Input, policy: &Policy, learned: &Learned) -> SharingPlan {
+/// Looks for it, with what is known to be shared.
+pub(super) fn plan(input: &Input, policy: &Policy, sharing: &Sharing) -> SharingPlan {
     let snapshot = &input.snapshot;
     let held = gates::unbelievable(input, policy).into_iter().next();
-    let wanted = if held.is_none() { wanted(input, policy, &learned.sharing) } else { Vec::new() };
+    let wanted = if held.is_none() { wanted(input, policy, sharing) } else { Vec::new() };
     let (plan, left_out) = match wanted[..] {
         [] => (empty_plan(input, policy), Vec::new()),
         _ => {
@@ -55,8 +54,8 @@ pub(super) fn plan(input: &Input, policy: &Policy, learned: &Learned) -> Sharing
     };
     let on = ends(snapshot, &plan);
     let merging = || snapshot.hosts_ix().filter(|(_, host)| host.merges()).map(|(ix, _)| on[ix.at()].iter().copied());
-    let predicted = merging().map(|vms| learned.sharing.saved(vms, |class| class.weight)).sum();
-    let counted_on = merging().map(|vms| learned.sharing.saved(vms, |class| class.credit)).sum();
+    let predicted = merging().map(|vms| sharing.saved(vms, |class| class.likely)).sum();
+    let counted_on = merging().map(|vms| sharing.saved(vms, |class| class.credit)).sum();
     let moved = plan.steps.iter().filter_map(|step| {
         let Action::Move { vm, .. } = &step.action;
         snapshot.find_vm(*vm)
@@ -106,5 +105,5 @@ fn one_wanted(question: &Question, one: &PlaceMove, package: u32) -> Wanted {
 
 /// What a copy of these pages costs.
 fn price(class: &SharingClass) -> Points {
-    Points::try_from((class.weight.0 >> 20).saturating_mul(MIB)).unwrap_or(Points::MAX / 4)
+    Points::try_from((class.likely.0 >> 20).saturating_mul(MIB)).unwrap_or(Points::MAX / 4)
 }

@@ -44,7 +44,7 @@ fn group(tag: &str) -> SharingGroup {
         vms: VmSelector { name: vec![], tag: vec![tag.into()] },
         levels: vec![level("os:", 300), level("version:", 200), level("app:", 100)],
         nodes: Vec::new(),
-        trust: Share::percent(50),
+        trust: Trust::stated(Share::percent(50)),
         reserve: Share::percent(20),
     }
 }
@@ -130,16 +130,19 @@ fn a_node_may_have_a_weight_of_its_own() {
 #[test]
 fn what_is_counted_on_is_the_sure_part_less_the_reserve() {
     let vms = (1..=2).map(|number| vm(number, Bytes::gib(2), "a os:debian")).collect();
-    let groups = [group("a")];
-    let sharing = Sharing::of(&snapshot(vms), &groups, by_tag);
-    let of = |sharing: &Sharing| (sharing.classes[0].weight, sharing.classes[0].credit);
+    let snapshot = snapshot(vms);
+    let told = |trust: Trust| {
+        let sharing = Sharing::of(&snapshot, &[SharingGroup { trust, ..group("a") }], by_tag);
+        let SharingClass { weight, likely, credit, .. } = sharing.classes[0];
+        [weight, likely, credit]
+    };
     assert_eq!(
-        of(&sharing),
-        (Bytes::mib(300), Bytes::mib(300 * 50 / 100 * 80 / 100)),
+        told(Trust::stated(Share::percent(50))),
+        [300, 300, 300 * 50 / 100 * 80 / 100].map(Bytes::mib),
         "half is trusted, 20 % kept back"
     );
-    let learned = sharing.trusted(&groups, &[Trust { likely: Share::percent(90), sure: Share::percent(70) }]);
-    assert_eq!(of(&learned), (Bytes::mib(270), Bytes::mib(300 * 70 / 100 * 80 / 100)));
+    let shown = Trust { likely: Share::percent(90), sure: Share::percent(70) };
+    assert_eq!(told(shown), [300, 270, 300 * 70 / 100 * 80 / 100].map(Bytes::mib));
 }
 
 #[test]

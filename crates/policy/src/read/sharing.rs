@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use toml::de::DeValue;
-use ulm_model::{Bytes, Share, SharingGroup, SharingLevel, SharingNode};
+use ulm_model::{Bytes, Share, SharingGroup, SharingLevel, SharingNode, Trust};
 
 use super::keys::{Key, key};
 use super::names::meant;
@@ -146,7 +146,7 @@ pub(super) fn groups<'t>(
         }
         let Some(name) = draft.name else { continue };
         let SharingDraft { levels, nodes, trust, reserve, .. } = draft;
-        sharing.push(SharingGroup { name, vms, levels, nodes, trust, reserve });
+        sharing.push(SharingGroup { name, vms, levels, nodes, trust: Trust::stated(trust), reserve });
         places.push(section);
     }
     let named = sharing.iter().map(|group: &SharingGroup| group.name.as_str()).zip(places);

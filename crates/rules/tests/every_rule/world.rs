@@ -190,7 +190,7 @@ fn sharing_group() -> impl Strategy<Value = SharingGroup> {
             vms,
             levels: vec![level("app=", app), level("o", old)],
             nodes: Vec::new(),
-            trust: Share::percent(trust),
+            trust: Trust::stated(Share::percent(trust)),
             reserve: Share::percent(reserve / 2),
         }
     })

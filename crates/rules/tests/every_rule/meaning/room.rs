@@ -76,7 +76,7 @@ impl World {
             if value.is_empty() || weights > vm.memory.0 {
                 break;
             }
-            let sure = part(group.trust, level.weight.0);
+            let sure = part(group.trust.sure, level.weight.0);
             path.push((value.to_owned(), part(Share(10_000 - group.reserve.0), sure)));
         }
         Some((number, path))
