@@ -1,7 +1,6 @@
 //! By how much a change would change the total, without making it.
 
 use super::Placement;
-use super::shared::Credit;
 use crate::cost::Sum;
 
 impl Placement<'_> {
@@ -104,14 +103,15 @@ impl Placement<'_> {
         let place = host as usize * problem.resources;
         let size = |vm: u32, r: usize| flat.size[vm as usize * problem.resources + r];
         let is_home = |vm: u32| flat.home[vm as usize] == host;
+        let merged = self.shared.as_ref().map_or(0, |it| it.credit_of_those_at_home(host, Some(vm), goes));
         (0..problem.resources).all(|r| {
             let keeps = |vm: u32| !problem.transient.is_empty() && problem.transient[r] && is_home(vm);
             let gone = goes.map_or(0, |goes| if keeps(goes) { 0 } else { size(goes, r) });
             let taken = if keeps(vm) { 0 } else { size(vm, r) };
             let enough = match &self.shared {
                 None => taken - gone <= flat.free[place + r],
-                Some(_) => {
-                    let merged = self.credit(host, r, Some(vm), goes).stay;
+                Some(shared) => {
+                    let merged = if shared.is_about(r) { merged } else { 0 };
                     Sum::from(taken - gone) - merged <= Sum::from(flat.free[place + r])
                 }
             };
@@ -151,10 +151,10 @@ impl Placement<'_> {
 
     /// By how much the credit of a resource changes on a host.
     #[inline(never)]
-    fn credit(&self, host: u32, r: usize, comes: Option<u32>, goes: Option<u32>) -> Credit {
+    fn credit(&self, host: u32, r: usize, comes: Option<u32>, goes: Option<u32>) -> Sum {
         match &self.shared {
-            Some(shared) if shared.is_about(r) => shared.credit(host, comes, goes),
-            _ => Credit::default(),
+            Some(shared) if shared.is_about(r) => shared.credit_of_all(host, comes, goes),
+            _ => 0,
         }
     }
 
@@ -180,7 +180,7 @@ impl Placement<'_> {
     fn more(&self, host: u32, r: usize, comes: Option<u32>, goes: Option<u32>) -> Sum {
         let size = |vm: Option<u32>| vm.map_or(0, |vm| Sum::from(self.problem.vms[vm as usize].size[r]));
         let more = size(comes) - size(goes);
-        if self.shared.is_some() { more - self.credit(host, r, comes, goes).all } else { more }
+        if self.shared.is_some() { more - self.credit(host, r, comes, goes) } else { more }
     }
 
     fn curves_delta(&self, host: u32, comes: Option<u32>, goes: Option<u32>) -> Sum {

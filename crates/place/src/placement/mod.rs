@@ -190,9 +190,17 @@ impl<'p> Placement<'p> {
     pub fn class_points(&self, class: u32) -> i128 {
         self.shared.as_ref().map_or(0, |shared| shared.price(class))
     }
-    /// What copies of shared pages cost more if all these VMs of one host go to another one.
-    pub fn group_points(&self, vms: &[u32], from: u32, to: u32) -> i128 {
-        self.shared.as_ref().map_or(0, |shared| shared.group_points(vms, from, to))
+    /// The classes of some VMs, ascending, each with how many of them have it.
+    pub fn group(&self, vms: &[u32]) -> Vec<(u32, u32)> {
+        self.shared.as_ref().map_or(Vec::new(), |shared| shared.group(vms))
+    }
+    /// By how much less copies of shared pages cost on a host without a [group](Placement::group) of its VMs.
+    pub fn points_without(&self, group: &[(u32, u32)], host: u32) -> i128 {
+        self.shared.as_ref().map_or(0, |shared| shared.points_without(group, host))
+    }
+    /// By how much more they cost on a host with a group of VMs that are elsewhere.
+    pub fn points_with(&self, group: &[(u32, u32)], host: u32) -> i128 {
+        self.shared.as_ref().map_or(0, |shared| shared.points_with(group, host))
     }
 
     /// Whether the VM may be on the host as far as only the two of them are concerned.

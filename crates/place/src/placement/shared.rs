@@ -96,23 +96,33 @@ impl<'p> Shared<'p> {
     }
 
     /// By how much the credit of the host would change.
-    pub fn credit(&self, host: u32, comes: Option<u32>, goes: Option<u32>) -> Credit {
+    fn credit(&self, host: u32, comes: Option<u32>, goes: Option<u32>) -> Credit {
+        Credit { all: self.credit_of_all(host, comes, goes), stay: self.credit_of_those_at_home(host, comes, goes) }
+    }
+
+    /// The same of all VMs there.
+    pub fn credit_of_all(&self, host: u32, comes: Option<u32>, goes: Option<u32>) -> Sum {
+        self.credit_of(host, comes, goes, |count| count.all)
+    }
+
+    /// The same of those that have not moved.
+    pub fn credit_of_those_at_home(&self, host: u32, comes: Option<u32>, goes: Option<u32>) -> Sum {
+        let is_home = |vm: &u32| self.home[*vm as usize] == host;
+        self.credit_of(host, comes.filter(is_home), goes.filter(is_home), |count| count.stay)
+    }
+
+    fn credit_of(&self, host: u32, comes: Option<u32>, goes: Option<u32>, counted: impl Fn(Count) -> u32) -> Sum {
         if !self.sharing.merges[host as usize] {
-            return Credit::default();
+            return 0;
         }
-        let is_home = |vm: u32| self.home[vm as usize] == host;
-        let (gone, mut credit) = (self.classes(goes), Credit::default());
-        for class in gone {
-            let (count, weight) = (self.count(*class, host), self.weight(*class));
-            credit.all -= if count.all > 1 { weight } else { 0 };
-            credit.stay -= if count.stay > 1 && goes.is_some_and(is_home) { weight } else { 0 };
+        let (gone, mut credit) = (self.classes(goes), 0);
+        let of = |class: &u32| (counted(self.count(*class, host)), self.weight(*class));
+        for (count, weight) in gone.iter().map(of) {
+            credit -= if count > 1 { weight } else { 0 };
         }
         for class in self.classes(comes) {
-            let (count, weight) = (self.count(*class, host), self.weight(*class));
-            let less = u32::from(gone.binary_search(class).is_ok());
-            let less_home = if goes.is_some_and(is_home) { less } else { 0 };
-            credit.all += if count.all > less { weight } else { 0 };
-            credit.stay += if count.stay > less_home && comes.is_some_and(is_home) { weight } else { 0 };
+            let ((count, weight), left) = (of(class), u32::from(gone.binary_search(class).is_ok()));
+            credit += if count > left { weight } else { 0 };
         }
         credit
     }
@@ -146,18 +156,31 @@ impl<'p> Shared<'p> {
         Sum::from(self.classes[class as usize].points)
     }
 
-    /// By how much what copies cost would change if all these VMs of one host went to another one.
-    pub fn group_points(&self, vms: &[u32], from: u32, to: u32) -> Sum {
+    /// The classes of some VMs, ascending, each with how many of them have it.
+    pub fn group(&self, vms: &[u32]) -> Vec<(u32, u32)> {
         let mut classes: Vec<u32> = vms.iter().flat_map(|vm| self.classes(Some(*vm))).copied().collect();
         classes.sort_unstable();
-        let copies = |host: u32, count: u32| Sum::from(self.sharing.copies(host, count));
-        let of = |same: &[u32]| {
-            let (class, moved) = (same[0], same.len() as u32);
-            let (here, there) = (self.on(class, from), self.on(class, to));
-            let less = copies(from, here) - copies(from, here - moved);
-            (copies(to, there + moved) - copies(to, there) - less) * self.price(class)
+        classes.chunk_by(|a, b| a == b).map(|same| (same[0], same.len() as u32)).collect()
+    }
+
+    /// By how much less the copies on the host cost without a group of its VMs.
+    pub fn points_without(&self, group: &[(u32, u32)], host: u32) -> Sum {
+        let copies = |count: u32| Sum::from(self.sharing.copies(host, count));
+        let of = |(class, vms): &(u32, u32)| {
+            let there = self.on(*class, host);
+            (copies(there) - copies(there - vms)) * self.price(*class)
         };
-        classes.chunk_by(|a, b| a == b).map(of).sum()
+        group.iter().map(of).sum()
+    }
+
+    /// By how much more the copies on the host cost with a group of VMs that are elsewhere.
+    pub fn points_with(&self, group: &[(u32, u32)], host: u32) -> Sum {
+        let copies = |count: u32| Sum::from(self.sharing.copies(host, count));
+        let of = |(class, vms): &(u32, u32)| {
+            let there = self.on(*class, host);
+            (copies(there + vms) - copies(there)) * self.price(*class)
+        };
+        group.iter().map(of).sum()
     }
 
     fn range(&self, vm: u32) -> std::ops::Range<usize> {

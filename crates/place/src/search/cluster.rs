@@ -67,14 +67,19 @@ fn candidates(search: &mut Search<'_>) -> Vec<Candidate> {
     for (class, on) in groups {
         for (from, vms) in &on {
             let costs: i128 = vms.iter().map(|vm| move_cost(search, *vm)).sum();
+            let group = state.group(vms);
+            let (all, alone) = (state.points_without(&group, *from), state.on(*from).len() == vms.len());
+            if all <= costs && !alone {
+                continue;
+            }
             let mut targets = Vec::new();
             for (to, there) in on.iter().filter(|(to, _)| to != from) {
                 looked_at += 1;
                 if there.len() < vms.len() {
                     continue;
                 }
-                let saved = -state.group_points(vms, *from, *to);
-                if saved > costs || state.on(*from).len() == vms.len() {
+                let saved = all - state.points_with(&group, *to);
+                if saved > costs || alone {
                     targets.push((Reverse(saved - costs), Reverse(smoothed(search, vms[0], *to)), *to));
                 }
             }
