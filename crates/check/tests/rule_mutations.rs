@@ -402,7 +402,13 @@ fn huge_pages_are_free_where_they_are_needed() {
     needs(&mut world, 4, &[]);
     world.snapshot.hosts[2].cells = vec![cell(0, 4)];
     world.snapshot.hosts[1].cells[1].pages[0].free = Bytes::gib(4);
-    assert_eq!(world.broken(), "platform.pages", "what leaves gives nothing");
+    assert_eq!(world.broken(), "platform.pages", "what may have lain elsewhere gives nothing back");
+    needs(&mut world, 4, &[1]);
+    world.snapshot.hosts[2].cells = vec![cell(1, 4)];
+    needs(&mut world, 0, &[1]);
+    assert_eq!(world.verdict(), Ok(()), "what was there and has left does");
+    world.plan.steps[1].after.clear();
+    assert_eq!(world.broken(), "platform.pages", "and not before");
 }
 
 #[test]

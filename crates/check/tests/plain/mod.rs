@@ -242,6 +242,7 @@ impl<'w> Judge<'w> {
         if self.held(hop.vm) > 0 && coming + self.loss(h) > available {
             self.found("capacity.memory_used");
         }
+        self.in_cells(hop, state);
     }
 
     fn domain(&self, level: &Level, h: usize) -> String {
@@ -409,43 +410,49 @@ impl<'w> Judge<'w> {
         }
     }
 
-    /// Huge pages and cells: all that come to the host count.
+    /// Whether the host has the cells that the VM is bound to.
     fn cells(&self, hop: Hop) {
-        let needs = |v: usize| self.vm(v).needs.as_ref().unwrap();
-        let (mine, host) = (needs(hop.vm), self.host(hop.to));
-        if mine.cells.iter().any(|id| host.cells.iter().all(|cell| cell.id != *id)) {
+        let missing = |id: &u32| self.host(hop.to).cells.iter().all(|cell| cell.id != *id);
+        if self.vm(hop.vm).needs.as_ref().unwrap().cells.iter().any(missing) {
             self.found("platform.cells");
+        }
+    }
+
+    /// Huge pages and cells that a step finds when it has begun: for each VM that ever comes to the host, what those take that may lie in
+    /// its cells, less what those took that have left them and cannot have lain elsewhere.
+    fn in_cells(&self, hop: Hop, state: &[u8]) {
+        let needs = |v: usize| self.vm(v).needs.as_ref().unwrap();
+        let (host, pages) = (self.host(hop.to), needs(hop.vm).pages);
+        let counts = |v: &usize| needs(*v).pages == pages && (pages.is_some() || !needs(*v).cells.is_empty());
+        let takes = |v: usize| if pages.is_some() { self.vm(v).memory.0 } else { self.held(v) as u64 } as i64;
+        let known = |v: usize| pages.is_some() || !self.vm(v).memory_use.0.is_empty();
+        if !counts(&hop.vm) || takes(hop.vm) == 0 {
             return;
         }
-        let (pages, bound) = (mine.pages, !mine.cells.is_empty());
-        if pages.is_none() && !bound {
-            return;
-        }
+        let to = |other: &&Hop| other.to == hop.to && counts(&other.vm);
         let flights = self.world.snapshot.in_flight.iter();
-        let flights =
-            flights.filter(|flight| flight.to.is_some_and(|to| to.at() == hop.to)).map(|flight| flight.vm.at());
-        let steps = self.hops.iter().filter(|other| other.to == hop.to).map(|other| other.vm);
-        let alike = |v: &usize| needs(*v).pages == pages && (pages.is_some() || !needs(*v).cells.is_empty());
-        let comers: BTreeSet<usize> = flights.chain(steps).filter(alike).collect();
-        let cells = |v: usize| -> BTreeSet<u32> {
-            let all = host.cells.iter().map(|cell| cell.id).chain(0..2).collect();
-            if needs(v).cells.is_empty() { all } else { needs(v).cells.clone() }
-        };
-        let takes = |v: usize| if pages.is_some() { self.vm(v).memory.0 } else { self.held(v) as u64 };
-        for one in comers.iter().filter(|one| !cells(**one).is_disjoint(&cells(hop.vm))) {
-            let taken: u64 = comers
-                .iter()
-                .filter(|other| !cells(**other).is_disjoint(&cells(*one)))
-                .map(|other| takes(*other))
-                .sum();
-            let there = host.cells.iter().filter(|cell| cells(*one).contains(&cell.id));
-            let free: u64 = there
-                .map(|cell| match pages {
-                    None => cell.free.0,
-                    Some(size) => cell.pages.iter().filter(|p| p.size == size).map(|p| p.free.0).sum(),
-                })
-                .sum();
-            if takes(hop.vm) > 0 && taken > free {
+        let flights: Vec<usize> = flights
+            .filter(|flight| flight.to.is_some_and(|to| to.at() == hop.to))
+            .map(|flight| flight.vm.at())
+            .filter(counts)
+            .collect();
+        let begun = self.hops.iter().zip(state).filter(|(other, state)| to(other) && **state > 0);
+        let there: Vec<usize> = flights.iter().copied().chain(begun.map(|(other, _)| other.vm)).collect();
+        let ended = self.hops.iter().zip(state).filter(|(other, state)| other.from == hop.to && **state > 1);
+        let gone: Vec<usize> = ended.map(|(other, _)| other.vm).filter(|v| counts(v) && known(*v)).collect();
+        for one in flights.iter().copied().chain(self.hops.iter().filter(to).map(|other| other.vm)) {
+            let mine = &needs(one).cells;
+            let meets = |v: &usize| mine.is_empty() || needs(*v).cells.is_empty() || !needs(*v).cells.is_disjoint(mine);
+            let inside =
+                |v: &usize| mine.is_empty() || (!needs(*v).cells.is_empty() && needs(*v).cells.is_subset(mine));
+            let free = host.cells.iter().filter(|cell| mine.is_empty() || mine.contains(&cell.id));
+            let free = free.map(|cell| match pages {
+                None => cell.free.0,
+                Some(size) => cell.pages.iter().filter(|p| p.size == size).map(|p| p.free.0).sum(),
+            });
+            let taken = there.iter().copied().filter(meets).map(takes).sum::<i64>()
+                - gone.iter().copied().filter(inside).map(takes).sum::<i64>();
+            if meets(&hop.vm) && taken > free.sum::<u64>() as i64 {
                 self.found(if pages.is_some() { "platform.pages" } else { "platform.cells" });
             }
         }
