@@ -25,7 +25,7 @@ fn main() {
     decided("50 hot hosts, founding policy", HOT, &policy(None), 1000);
     decided("50 hot hosts, even out above 65 % of CPU", HOT, &policy(Some(even.clone())), 1000);
     decided("no host above the floor, even out", 0, &policy(Some(even)), 1000);
-    let shape = Shape { vcpus: 32, memory: Bytes::gib(200), count: Some(4) };
+    let shape = Shape::new(32, Bytes::gib(200), Some(4));
     decided("make room for 4 VMs of 32 vCPUs and 200 GiB", 0, &policy(Some(GoalKind::MakeRoom(shape))), 1000);
     let each = "vm.memory > host.memory / 100 ? host.cpus * 2 : host.cpus".to_owned();
     let custom = GoalKind::Custom(Custom { each: Some(each), awake: None });

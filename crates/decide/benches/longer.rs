@@ -32,7 +32,7 @@ fn main() {
 
 fn goals() -> [(&'static str, GoalKind); 4] {
     let even = Spread { floor: Share::ZERO, ..Spread::default() };
-    let shape = Shape { vcpus: 16, memory: Bytes::gib(64), count: Some(40) };
+    let shape = Shape::new(16, Bytes::gib(64), Some(40));
     [
         ("even out", GoalKind::Even(even)),
         ("headroom above 50 %", GoalKind::Headroom(Spread::default())),

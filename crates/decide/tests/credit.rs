@@ -124,7 +124,7 @@ fn clusters() -> impl Strategy<Value = Cluster> {
             GoalKind::Even(Spread::default()),
             GoalKind::Defragment(Defragment { watts: 200, cpu: Share::percent(90), memory: Share::percent(90) }),
             GoalKind::Evacuate,
-            GoalKind::MakeRoom(Shape { vcpus: 2, memory: Bytes::gib(12), count: None }),
+            GoalKind::MakeRoom(Shape::new(2, Bytes::gib(12), None)),
         ];
         let hosts_of = HostSelector { name: vec![if goal == 2 { "h0" } else { "*" }.into()], tag: vec![] };
         let goal = Goal { hosts: hosts_of, ..Goal::new("goal", kinds[usize::from(goal)].clone()) };

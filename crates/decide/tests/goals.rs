@@ -168,7 +168,7 @@ fn room_is_made_for_a_large_vm() {
             cluster.vm(host, &format!("{host}{i}"), 300, 12);
         }
     }
-    let shape = Shape { vcpus: 4, memory: Bytes::gib(48), count: Some(1) };
+    let shape = Shape::new(4, Bytes::gib(48), Some(1));
     goal(&mut cluster, GoalKind::MakeRoom(shape));
     let decision = cluster.decide();
     assert_eq!(decision.plan.steps.len(), 1, "one VM of 12 GiB is enough to go: {decision}");

@@ -137,7 +137,7 @@ fn rules_hold_for_it_as_for_every_plan() {
 }
 
 fn kinds() -> impl Strategy<Value = GoalKind> {
-    let shape = Shape { vcpus: 4, memory: Bytes::gib(40), count: Some(3) };
+    let shape = Shape::new(4, Bytes::gib(40), Some(3));
     prop_oneof![
         Just(even()),
         Just(GoalKind::Defragment(Defragment::default())),

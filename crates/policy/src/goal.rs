@@ -91,6 +91,19 @@ pub struct Shape {
     pub memory: Bytes,
     /// So many of them; `None`: as many as possible.
     pub count: Option<u32>,
+    /// Whether the memory of each must fit into one NUMA cell of its host.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub cell: bool,
+    /// The size of the huge pages that their memory is in; `None`: ordinary pages.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pages: Option<Bytes>,
+}
+
+impl Shape {
+    /// A VM in ordinary pages, anywhere on its host.
+    pub fn new(vcpus: u32, memory: Bytes, count: Option<u32>) -> Self {
+        Shape { vcpus, memory, count, cell: false, pages: None }
+    }
 }
 
 /// What memory that is saved by merging is worth.

@@ -254,6 +254,8 @@ fn goals_that_cannot_be_are_told() {
         goal("kind = \"evacuate\""),
         goal("kind = \"make_room\""),
         goal("kind = \"make_room\"\nvcpus = 0\nmemory = \"1GiB\"\ncount = 0"),
+        goal("kind = \"make_room\"\nvcpus = 2\nmemory = \"4GiB\"\npages = \"3MiB\""),
+        goal("kind = \"make_room\"\nvcpus = 2\nmemory = \"1.5GiB\"\ncell = true\npages = \"1GiB\""),
         goal("kind = \"even\"\ncpu = 0\nmemory = 0"),
         goal("kind = \"headroom\"\nfloor = \"100%\""),
         goal("kind = \"defragment\"\ncpu = \"101%\"\nmemory = \"0%\""),

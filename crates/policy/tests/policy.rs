@@ -9,7 +9,7 @@ use ulm_model::{
     Bytes, Host, HostIx, HostSelector, HostState, Level, Merging, MilliCpu, Needs, Per, Platform, Reason, Recent,
     RuleKind, Share, SharingGroup, SharingLevel, SharingNode, Snapshot, Trust, Vm, VmId, VmSelector, VmState,
 };
-use ulm_policy::{GoalKind, Policy, Sources};
+use ulm_policy::{Goal, GoalKind, Policy, Shape, Sources};
 
 fn parsed(text: &str) -> Policy {
     Policy::parse(text, "ulm.toml").unwrap_or_else(|error| panic!("{error}"))
@@ -51,6 +51,26 @@ fn goals_of_a_file_stand_instead_of_the_usual_ones() {
     let GoalKind::Even(spread) = goal.kind else { panic!("spreads") };
     assert_eq!((goal.weight, spread.cpu, spread.memory, spread.floor), (7, 100, 0, Share::percent(60)));
     assert_eq!(goal.hosts.name, ["a*"]);
+}
+
+#[test]
+fn room_may_be_wanted_in_one_numa_cell_and_in_huge_pages() {
+    let goal = |name: &str, keys: &str| {
+        format!("[[goal]]\nname = \"{name}\"\nkind = \"make_room\"\nvcpus = 2\nmemory = \"4GiB\"\n{keys}\n")
+    };
+    let policy = parsed(&(goal("a", "cell = true\npages = \"2 MiB\"\ncount = 3") + &goal("b", "")));
+    let shape = |goal: &Goal| match goal.kind {
+        GoalKind::MakeRoom(shape) => shape,
+        _ => panic!("makes room"),
+    };
+    let shapes: Vec<Shape> = policy.goals.iter().map(shape).collect();
+    let anywhere = Shape::new(2, Bytes::gib(4), None);
+    let in_cell = Shape { count: Some(3), cell: true, pages: Some(Bytes::mib(2)), ..anywhere };
+    assert_eq!(shapes, [in_cell, anywhere]);
+    // What was written before there were these keys can still be read.
+    let text = serde_json::to_string(&shapes).unwrap();
+    assert!(text.ends_with("{\"vcpus\":2,\"memory\":4294967296,\"count\":null}]"), "{text}");
+    assert_eq!(serde_json::from_str::<Vec<Shape>>(&text).unwrap(), shapes);
 }
 
 #[test]

@@ -28,7 +28,7 @@ pub(super) fn holes<'g>(question: &Question, round: &Round<'_>, goals: &[&'g Goa
 fn largest(question: &Question, round: &Round<'_>) -> Option<Shape> {
     let vms = question.vms.iter().map(|vm| round.input.snapshot.vm(*vm));
     let largest = vms.min_by_key(|vm| (Reverse(vm.memory), Reverse(vm.vcpus)))?;
-    Some(Shape { vcpus: largest.vcpus, memory: largest.memory, count: Some(1) })
+    Some(Shape::new(largest.vcpus, largest.memory, Some(1)))
 }
 
 impl Hole<'_> {

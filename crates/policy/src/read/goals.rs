@@ -8,7 +8,7 @@ use super::section::{Section, doubles};
 use super::selection::{Groups, Selection};
 use crate::expression::{ExpressionError, PlacementExpression};
 use crate::problem::Found;
-use crate::values::{COUNT, LEVEL, SHARE, SIZE, TEXT, TEXTS};
+use crate::values::{COUNT, FLAG, LEVEL, SHARE, SIZE, TEXT, TEXTS};
 use crate::{Custom, Defragment, Goal, GoalKind, Merge, Shape, Spread};
 
 /// A goal as it is read.
@@ -23,6 +23,8 @@ pub(crate) struct GoalDraft {
     vcpus: u32,
     memory: Bytes,
     count: Option<u32>,
+    cell: bool,
+    pages: Option<Bytes>,
     label: String,
     level: Option<Level>,
     merge: Merge,
@@ -43,6 +45,8 @@ impl Default for GoalDraft {
             vcpus: 0,
             memory: Bytes(0),
             count: None,
+            cell: false,
+            pages: None,
             label: String::new(),
             level: None,
             merge: Merge::default(),
@@ -181,6 +185,8 @@ pub(crate) static GOALS: Kinds<GoalDraft, GoalKind> = Kinds {
                 key!("vcpus", COUNT, vcpus, "virtual CPUs of one"),
                 key!("memory", SIZE, memory, "memory of one"),
                 key!("count", COUNT, some count, "so many of them; as many as possible if not given"),
+                key!("cell", FLAG, cell, "whether the memory of each must be in one NUMA cell of its host (false)"),
+                key!("pages", SIZE, some pages, "the size of the huge pages that it is in; ordinary ones if not given"),
             ],
             build: make_room,
         },
@@ -280,7 +286,26 @@ fn make_room(draft: &GoalDraft, ground: &mut Ground<'_, '_>) -> GoalKind {
             "leave `count` out for as many as possible",
         );
     }
-    GoalKind::MakeRoom(Shape { vcpus: draft.vcpus, memory: draft.memory, count: draft.count })
+    if let Some(pages) = draft.pages {
+        huge_pages(pages, draft.memory, ground);
+    }
+    let GoalDraft { vcpus, memory, count, cell, pages, .. } = *draft;
+    GoalKind::MakeRoom(Shape { vcpus, memory, count, cell, pages })
+}
+
+/// The smallest huge pages that any CPU has.
+const SMALLEST_PAGE: Bytes = Bytes::kib(64);
+
+/// Memory is in whole pages, and pages are of a size that there can be.
+fn huge_pages(size: Bytes, memory: Bytes, ground: &mut Ground<'_, '_>) {
+    if !size.0.is_power_of_two() || size < SMALLEST_PAGE {
+        let help = "hosts have huge pages of \"2MiB\" and \"1GiB\"; leave `pages` out for ordinary ones";
+        ground.refuse("pages", "`pages` is the size of one huge page", "no CPU has pages of this size", help);
+    } else if !memory.0.is_multiple_of(size.0) {
+        let help = "VMs in huge pages have whole pages only";
+        let label = format!("no whole number of pages of {size}");
+        ground.refuse("memory", "`memory` is a multiple of `pages`", &label, help);
+    }
 }
 
 fn custom(draft: &GoalDraft, ground: &mut Ground<'_, '_>) -> GoalKind {
