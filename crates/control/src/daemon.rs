@@ -176,7 +176,8 @@ impl Daemon {
             core.adopt(host.name, &host.uri, driver);
         }
         core.publish();
-        let handle = Handle { orders: orders_in, published: seen, books, connector, clock };
+        let search = Arc::default();
+        let handle = Handle { orders: orders_in, published: seen, books, connector, clock, search };
         Ok((handle, Daemon { observer, orders, dones, core, later: Vec::new() }))
     }
 

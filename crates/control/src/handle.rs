@@ -14,6 +14,7 @@ use ulm_model::{Acting, HostName, Plan};
 
 use crate::books::Books;
 use crate::fleet::{Connector, name_of};
+use crate::longer::OneSearch;
 use crate::order::{Order, OrderError, Refusal, Reply};
 use crate::published::Published;
 use crate::view::{
@@ -31,6 +32,7 @@ pub struct Handle {
     pub(crate) books: Arc<Books>,
     pub(crate) connector: Arc<dyn Connector>,
     pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) search: Arc<OneSearch>,
 }
 
 impl Handle {

@@ -20,6 +20,7 @@ pub mod executor;
 pub mod fleet;
 pub mod handle;
 pub mod journal;
+pub mod longer;
 pub mod order;
 mod orders;
 pub mod phase;

@@ -17,7 +17,7 @@ const TRIES: usize = 3;
 
 /// Looks at what is wanted at this time, and chooses the moves that serve it. Same input and policy, same decision, byte for byte.
 pub fn decide(input: &Input, policy: &Policy) -> Decision {
-    decide_by(input, policy, &mut search)
+    decide_by(input, policy, &mut |question, effort| search(&question.problem, effort))
 }
 
 /// The same where somebody else answers the question that goals put.

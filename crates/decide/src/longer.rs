@@ -21,10 +21,7 @@ use ulm_policy::Policy;
 
 use crate::Input;
 use crate::decision::decide_by;
-use crate::goals::Goals;
-use crate::report::{Decision, Gate, LongerSearch, Outcome, Reached};
-use crate::round::Round;
-use crate::seek::ask::{effort, of_goals};
+use crate::report::{Decision, LongerSearch, Outcome, Reached};
 use crate::seek::question::Question;
 use crate::seek::{self, Searcher, bounds};
 
@@ -49,23 +46,22 @@ pub struct Longer<'w> {
 
 /// The same as [`decide`](crate::decide()), after a longer search for what the goals make better. The report says what that brought.
 pub fn decide_longer(input: &Input, policy: &Policy, longer: &Longer<'_>) -> Decision {
-    let mut quick = decided(input, policy, &mut search);
-    let looked_at = quick.decision.report.gates.iter().any(|gate| gate.gate == Gate::Worth);
-    if !looked_at {
+    let mut asked = None;
+    let mut quick = decided(input, policy, &mut |question, effort| {
+        // Later it is asked again only without moves that have no safe way.
+        asked.get_or_insert_with(|| (question.clone(), *effort));
+        search(&question.problem, effort)
+    });
+    let Some((question, effort)) = asked else {
         quick.decision.report.longer = Some(LongerSearch::not_begun(Outcome::NotAsked));
         return quick.decision;
-    }
-    let (rulebook, _) = policy.rulebook_for(&input.snapshot);
-    let goals = Goals::at(policy, input.now);
-    let mut round = Round::new(input, policy, &rulebook);
-    let (question, _) = of_goals(&mut round, &goals.others, goals.rules);
+    };
     let stay = question.problem.vms.iter().all(|vm| vm.stays);
     if stay || quick.placement <= bounds::least(&question) {
         quick.decision.report.longer = Some(LongerSearch::not_begun(Outcome::NothingLeft));
         return quick.decision;
     }
-    let all = effort(&round).moves;
-    let limits = [all, seek::most_moves(policy).min(all)];
+    let limits = [effort.moves, seek::most_moves(policy).min(effort.moves)];
     let walked = longer.walk(&question.problem, limits);
     let reaches = |plan: &Plan| cost(&question.problem, &after(&question, &input.snapshot, plan)).total();
     let at_first = reaches(&quick.decision.plan);
@@ -74,7 +70,7 @@ pub fn decide_longer(input: &Input, policy: &Policy, longer: &Longer<'_>) -> Dec
     let quick_reaches = [at_first, quick.placement];
     let (mut best, mut plan) = (quick.decision, at_first);
     for walk in &walked.best {
-        let other = decided(input, policy, &mut |problem, _| in_packages(walk, problem));
+        let other = decided(input, policy, &mut |question, _| in_packages(walk, &question.problem));
         if other.placement < placement {
             (placement, bounds) = (other.placement, other.decision.report.bounds.clone());
         }
@@ -97,8 +93,8 @@ struct Attempt {
 
 fn decided(input: &Input, policy: &Policy, searcher: &mut Searcher<'_>) -> Attempt {
     let mut placement = Points::MAX;
-    let mut noting = |problem: &Problem, effort: &Effort| {
-        let found = searcher(problem, effort);
+    let mut noting = |question: &Question, effort: &Effort| {
+        let found = searcher(question, effort);
         placement = found.after;
         found
     };
@@ -159,6 +155,10 @@ impl Longer<'_> {
         let mut walked = Walked::default();
         let each = self.budget.map_or(FIRST, |budget| budget / WALKS as u64);
         for series in 0.. {
+            walked.stopped = (self.stop)();
+            if walked.stopped.is_some() {
+                break;
+            }
             let efforts = limits.map(|moves| Effort { evaluations: each << series, moves });
             let found = self.series(problem, efforts, series * WALKS as u64);
             walked.weighed += found.iter().map(|walk| walk.evaluations).sum::<u64>();

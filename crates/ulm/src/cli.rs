@@ -215,11 +215,11 @@ pub struct Plan {
     #[arg(long, short, value_name = "FILE")]
     pub output: Option<PathBuf>,
     /// Look longer for what the goals make better: after the usual search weigh so many more placements, e.g. 50M.
-    /// Ctrl-C ends it with the best so far
-    #[arg(long, value_name = "PLACEMENTS", value_parser = placements, requires = "snapshot")]
+    /// Ctrl-C ends it with the best so far. The daemon looks for 600 seconds at most
+    #[arg(long, value_name = "PLACEMENTS", value_parser = placements)]
     pub budget: Option<u64>,
     /// Look longer, for so many seconds at most; without it the same input always gives the same answer
-    #[arg(long, value_name = "SECONDS", value_parser = seconds, requires = "snapshot")]
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     pub time_limit: Option<Duration>,
     /// What it is about.
     #[command(flatten)]

@@ -1,13 +1,16 @@
 //! `ulm plan`, `ulm apply`, `ulm migrate`, `ulm abort`.
 
 use std::path::Path;
+use std::time::Duration;
 
+use ulm_control::longer::LongerWish;
 use ulm_control::view::Accepted;
-use ulm_decide::{Decision, GoalReport, Input, Longer, Report, Work, decide_longer};
+use ulm_decide::{Decision, GoalReport, Input, Report};
 use ulm_model::{Acting, Action, HostName, Plan, Reason, Step, text};
 use ulm_policy::Policy;
 use ulm_web::api::Decided;
-use ulm_web::client::Client;
+use ulm_web::client::{Client, ClientError};
+use ulm_web::error::Sort;
 
 use crate::cli::{self, Common};
 use crate::exit::{Exit, Failure, Outcome};
@@ -18,15 +21,12 @@ use crate::watch::{self, Lookout};
 
 /// Shows what would be done now, and writes it to a file if one is given.
 pub async fn show(common: &Common, client: &Client, args: cli::Plan) -> Outcome {
-    let decided = match args.on.files()? {
-        Some((input, policy)) => {
-            let decision = match args.budget.is_some() || args.time_limit.is_some() {
-                true => longer(common, &args, input, policy).await?,
-                false => ulm_decide::decide(&input, &policy),
-            };
-            Decided { id: decision.plan.id(), decision }
-        }
-        None => client.plan().await?,
+    let longer = args.budget.is_some() || args.time_limit.is_some();
+    let decided = match (args.on.files()?, longer) {
+        (Some((input, policy)), true) => longer_here(common, &args, input, policy).await?.into(),
+        (Some((input, policy)), false) => ulm_decide::decide(&input, &policy).into(),
+        (None, true) => longer_there(common, client, &args).await?,
+        (None, false) => client.plan().await?,
     };
     if let Some(file) = &args.output {
         std::fs::write(file, text::write(&decided.decision.plan)).map_err(|error| {
@@ -44,14 +44,16 @@ pub async fn show(common: &Common, client: &Client, args: cli::Plan) -> Outcome 
     Ok(())
 }
 
+const LOOKING: &str = "looking longer";
+
 /// Looks longer, until the budget is spent, the time is over, or somebody ends it.
-async fn longer(common: &Common, args: &cli::Plan, input: Input, policy: Policy) -> Outcome<Decision> {
+async fn longer_here(common: &Common, args: &cli::Plan, input: Input, policy: Policy) -> Outcome<Decision> {
     let lookout = Lookout::new(args.time_limit, common.json);
     tokio::spawn(watch::interrupts(lookout.interrupt()));
     let budget = args.budget;
     let search = move || {
-        let stop = || lookout.look_on(|| "looking longer".to_owned());
-        let decision = decide_longer(&input, &policy, &Longer { budget, share_out: &on_threads, stop: &stop });
+        let stop = || lookout.look_on(|| LOOKING.to_owned());
+        let decision = ulm_control::longer::longer(&input, &policy, budget, &stop);
         lookout.over();
         decision
     };
@@ -60,13 +62,39 @@ async fn longer(common: &Common, args: &cli::Plan, input: Input, policy: Policy)
     tokio::task::spawn_blocking(search).await.map_err(broken)
 }
 
-/// Each piece of work on a thread of its own.
-fn on_threads(count: usize, work: &Work<'_>) {
-    std::thread::scope(|scope| {
-        for i in 0..count {
-            scope.spawn(move || work(i));
+/// How often somebody looks how the daemon's search is getting on.
+const TICK: Duration = Duration::from_millis(100);
+
+/// Has the daemon look longer; it watches the budget and the clock.
+async fn longer_there(common: &Common, client: &Client, args: &cli::Plan) -> Outcome<Decided> {
+    let lookout = Lookout::new(None, common.json);
+    tokio::spawn(watch::interrupts(lookout.interrupt()));
+    let wish = LongerWish { budget: args.budget, seconds: args.time_limit.map(|limit| limit.as_secs_f64()) };
+    let answer = client.longer(&wish);
+    tokio::pin!(answer);
+    let (mut ticks, mut ended) = (tokio::time::interval(TICK), false);
+    let answer = loop {
+        tokio::select! {
+            answer = &mut answer => break answer,
+            _ = ticks.tick() => {
+                let interrupted = lookout.look_on(|| LOOKING.to_owned()).is_some();
+                if interrupted && !ended {
+                    ended = end_search(client).await?;
+                }
+            }
         }
-    });
+    };
+    lookout.over();
+    Ok(answer?)
+}
+
+/// Whether there was a search to end: one that was asked for just now may not have begun.
+async fn end_search(client: &Client) -> Outcome<bool> {
+    match client.end_search().await {
+        Ok(_) => Ok(true),
+        Err(ClientError::Refused(told)) if told.refusal == Sort::NotFound => Ok(false),
+        Err(error) => Err(error.into()),
+    }
 }
 
 fn spoken(decided: &Decided, live: bool) -> String {

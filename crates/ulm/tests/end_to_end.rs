@@ -1,5 +1,7 @@
 //! The real command against the real daemon over a real socket; only the hypervisors are simulated.
 
+use std::io::{Read, Write};
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -126,6 +128,16 @@ impl Place {
             assert!(begun.elapsed() < PATIENCE, "waited in vain until {what}; status: {status:?}; log:\n{log}");
             std::thread::sleep(Duration::from_millis(50));
         }
+    }
+
+    /// As the daemon itself says.
+    fn search_runs(&self) -> bool {
+        let mut stream = UnixStream::connect(self.path("run/ulm.sock")).expect("the daemon listens");
+        let request = "GET /v1/plan/search HTTP/1.1\r\nhost: ulm\r\nconnection: close\r\n\r\n";
+        stream.write_all(request.as_bytes()).expect("it can be asked");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).expect("it answers");
+        answer.starts_with("HTTP/1.1 200")
     }
 
     fn home_of(&self, vm: &str) -> String {
@@ -334,6 +346,41 @@ fn a_changed_policy_takes_effect_without_a_restart_and_a_broken_one_is_told() {
     for wanted in ["a changed policy is not sound, the old one stays: policy.toml, line 2", "in force, by "] {
         assert!(history.contains(wanted), "{wanted} is missing in:\n{history}");
     }
+}
+
+#[test]
+fn the_daemon_looks_longer_and_ctrl_c_shows_the_best_so_far() {
+    let place = Place::new();
+    let policy = "[observe]\ninterval = \"1s\"\n[hotspot]\nabove = 1\nof = 1\n[[goal]]\nname = \"even\"\nkind = \"even\"\nfloor = \"0%\"\n";
+    std::fs::write(place.path("policy.toml"), policy).expect("it can be written to");
+    let daemon = place.serve();
+    place.until("there are figures", |status| {
+        let hosts = status["hosts"].as_array()?;
+        hosts.iter().all(|host| !host["cpu_use"].is_null()).then_some(())
+    });
+    let plan = place.told(&["plan", "--budget", "10k", "--output", "plan.json"]);
+    assert!(plan.contains("a longer search of ") && place.path("plan.json").exists(), "{plan}");
+    let (code, error) = place.refused(&["plan", "--time-limit", "3600"]);
+    assert!(code == 2 && error.contains("600 s at most"), "{code} {error}");
+
+    let waiting = place.command(&["plan", "--time-limit", "600"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+    let waiting = waiting.expect("the command can be run");
+    place.until("a search runs", |_| place.search_runs().then_some(()));
+    let (code, error) = place.refused(&["plan", "--budget", "10k"]);
+    assert!(code == 3 && error.contains("one search runs at a time"), "{code} {error}");
+    let pid = waiting.id().to_string();
+    assert!(Command::new("kill").args(["-INT", &pid]).status().expect("kill can be run").success());
+    let ended = waiting.wait_with_output().expect("it ends");
+    let told = String::from_utf8_lossy(&ended.stdout);
+    assert!(ended.status.success() && told.contains("this is the best so far"), "{ended:?}");
+
+    // Who goes away without a word ends it as well.
+    let mut waiting = place.command(&["plan", "--time-limit", "600"]).stdout(Stdio::null()).spawn().expect("it runs");
+    place.until("a search runs", |_| place.search_runs().then_some(()));
+    waiting.kill().expect("it runs");
+    waiting.wait().expect("it ends");
+    place.until("no search runs", |_| (!place.search_runs()).then_some(()));
+    daemon.stop();
 }
 
 #[test]

@@ -12,6 +12,9 @@
 //! | `GET /v1/vms` | | list of [`VmStatus`](ulm_control::view::VmStatus) |
 //! | `GET /v1/snapshot` | | a snapshot document, `ulm.snapshot/1`: what the last round observed |
 //! | `GET /v1/plan` | | [`Decided`]: what would be done now, and why |
+//! | `POST /v1/plan/search` | [`LongerWish`](ulm_control::longer::LongerWish) | [`Decided`], after a longer search; it ends when the connection is closed; 409 while another one runs |
+//! | `GET /v1/plan/search` | | [`Searching`](ulm_control::longer::Searching): the longer search that runs; 404 when there is none |
+//! | `DELETE /v1/plan/search` | | [`Done`]: the longer search that runs is to end, and answers with the best so far |
 //! | `POST /v1/plan/apply` | a plan document, `ulm.plan/1` | [`Accepted`](ulm_control::view::Accepted) |
 //! | `GET /v1/plans/{id}` | | [`PlanStatus`](ulm_control::view::PlanStatus) |
 //! | `POST /v1/acting` | [`ActingOrder`] | [`Done`] |
@@ -60,6 +63,8 @@ pub const VMS: &str = "/v1/vms";
 pub const SNAPSHOT: &str = "/v1/snapshot";
 /// Where the last decision is.
 pub const PLAN: &str = "/v1/plan";
+/// Where a longer search for a plan is begun, looked at and ended.
+pub const PLAN_SEARCH: &str = "/v1/plan/search";
 /// Where a plan is handed in.
 pub const PLAN_APPLY: &str = "/v1/plan/apply";
 /// Where an accepted plan is followed.
@@ -178,7 +183,7 @@ pub struct ReportQuery {
     pub at: Option<Time>,
 }
 
-/// The last decision with its plan's id.
+/// A decision with its plan's id.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Decided {
     /// The plan's id.
@@ -186,6 +191,12 @@ pub struct Decided {
     /// Plan, receipt and report.
     #[serde(flatten)]
     pub decision: Decision,
+}
+
+impl From<Decision> for Decided {
+    fn from(decision: Decision) -> Self {
+        Decided { id: decision.plan.id(), decision }
+    }
 }
 
 /// An order without an answer of its own was carried out.

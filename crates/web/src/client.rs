@@ -194,13 +194,26 @@ impl Client {
     }
 
     async fn send<T: DeserializeOwned>(&self, method: Method, path: &str, body: &impl Serialize) -> Answer<T> {
-        self.call(method, path, serde_json::to_vec(body).expect("orders always have a JSON form")).await
+        self.call(method, path, json(body)).await
     }
 
     async fn call<T: DeserializeOwned>(&self, method: Method, path: &str, body: Vec<u8>) -> Answer<T> {
-        let (status, body) = match timeout(ANSWER, self.exchange(method, path, body)).await {
+        self.call_for(ANSWER, method, path, body).await
+    }
+
+    /// The same where the answer may take so long.
+    async fn call_for<T: DeserializeOwned>(
+        &self,
+        patience: Duration,
+        method: Method,
+        path: &str,
+        body: Vec<u8>,
+    ) -> Answer<T> {
+        let (status, body) = match timeout(patience, self.exchange(method, path, body)).await {
             Ok(answer) => answer?,
-            Err(_) => return Err(self.broken(format!("has not answered for {} s: look at its log", ANSWER.as_secs()))),
+            Err(_) => {
+                return Err(self.broken(format!("has not answered for {} s: look at its log", patience.as_secs())));
+            }
         };
         if status.is_success() {
             return serde_json::from_slice(&body).map_err(|error| {
@@ -244,6 +257,10 @@ impl Client {
     fn broken(&self, trouble: impl Into<String>) -> ClientError {
         ClientError::Broken { path: self.socket.clone(), trouble: trouble.into() }
     }
+}
+
+fn json(body: &impl Serialize) -> Vec<u8> {
+    serde_json::to_vec(body).expect("orders always have a JSON form")
 }
 
 /// Puts a value into the place that a path keeps for it.

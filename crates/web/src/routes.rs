@@ -26,6 +26,7 @@ use crate::api::{
 };
 use crate::error::ApiError;
 
+mod longer;
 mod questions;
 
 /// Who gives an order, for the ledger. Put into every request by whoever serves the router.
@@ -54,6 +55,7 @@ pub fn router(handle: Handle) -> Router {
         .route(api::LEDGER, get(ledger))
         .route(api::HISTORY, get(history))
         .route(api::FORECAST, get(forecast))
+        .merge(longer::routes())
         .merge(questions::routes())
         .layer(DefaultBodyLimit::max(api::MAX_ORDER))
         .fallback(no_such_path)
@@ -87,8 +89,7 @@ async fn snapshot(State(handle): State<Handle>) -> Result<impl IntoResponse, Api
 }
 
 async fn plan(State(handle): State<Handle>) -> Answer<Decided> {
-    let decision = handle.decision()?;
-    Ok(Json(Decided { id: decision.plan.id(), decision: (*decision).clone() }))
+    Ok(Json((*handle.decision()?).clone().into()))
 }
 
 async fn plan_status(State(handle): State<Handle>, Path(id): Path<String>) -> Answer<PlanStatus> {

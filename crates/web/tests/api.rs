@@ -1,16 +1,14 @@
 //! Both sides of the API over a real socket, with a daemon that has no hosts.
 
-use std::path::Path;
+mod served;
+
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::UnixStream;
-use tokio::task::JoinHandle;
-use tokio_util::sync::CancellationToken;
+use served::Served;
 use ulm_control::view::{HostTrial, LedgerQuery};
-use ulm_control::{Config, Connector, Daemon, Keep, OrderError, Refusal};
-use ulm_drivers::{Driver, SystemClock};
+use ulm_control::{Connector, OrderError, Refusal};
+use ulm_drivers::Driver;
 use ulm_model::ledger::Event;
 use ulm_model::{Acting, HostName, Plan, Time};
 use ulm_policy::Policy;
@@ -32,59 +30,8 @@ impl Connector for Nowhere {
     }
 }
 
-struct Served {
-    folder: tempfile::TempDir,
-    stop: CancellationToken,
-    tasks: Vec<JoinHandle<()>>,
-    client: Client,
-}
-
-impl Served {
-    fn start() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("ulm.sock");
-        let config = Config {
-            keep: Keep::Memory,
-            policy: Policy::default().into(),
-            connector: Arc::new(Nowhere),
-            clock: Arc::new(SystemClock),
-            version: "test".into(),
-        };
-        let (handle, daemon) = Daemon::start(config).unwrap();
-        let socket = Socket::bind(&path).unwrap();
-        let stop = CancellationToken::new();
-        let serving = ulm_web::serve_unix(socket, ulm_web::router(handle), stop.clone());
-        let tasks = vec![tokio::spawn(daemon.run(stop.clone())), tokio::spawn(async move { serving.await.unwrap() })];
-        Served { folder, stop, tasks, client: Client::new(path) }
-    }
-
-    fn path(&self) -> &Path {
-        self.client.socket()
-    }
-
-    async fn stop(self) {
-        self.stop.cancel();
-        for task in self.tasks {
-            task.await.unwrap();
-        }
-        assert!(!self.folder.path().join("ulm.sock").exists(), "an orderly end takes the socket away");
-    }
-
-    /// Sends a request as it stands, and gives the status code and the body.
-    async fn raw(&self, method: &str, path: &str, body: &str) -> (u16, serde_json::Value) {
-        let mut stream = UnixStream::connect(self.path()).await.unwrap();
-        let request = format!(
-            "{method} {path} HTTP/1.1\r\nhost: ulm\r\nconnection: close\r\ncontent-type: application/json\r\n\
-             content-length: {}\r\n\r\n{body}",
-            body.len()
-        );
-        stream.write_all(request.as_bytes()).await.unwrap();
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).await.unwrap();
-        let status = answer.split(' ').nth(1).and_then(|code| code.parse().ok()).expect("a status line");
-        let body = answer.split_once("\r\n\r\n").map_or("", |(_, body)| body);
-        (status, serde_json::from_str(body).unwrap_or_else(|_| panic!("no JSON: {answer}")))
-    }
+fn nowhere() -> Served {
+    Served::with(Arc::new(Nowhere), Policy::default())
 }
 
 fn refusal(error: ClientError) -> Sort {
@@ -96,7 +43,7 @@ fn refusal(error: ClientError) -> Sort {
 
 #[tokio::test]
 async fn an_order_reaches_the_ledger_with_its_callers_name() {
-    let served = Served::start();
+    let served = nowhere();
     served.client.set_acting(Acting::On).await.unwrap();
     assert_eq!(served.client.status().await.unwrap().acting, Acting::On);
     let own = tokio::net::UnixStream::pair().unwrap().0.peer_cred().unwrap().uid();
@@ -108,7 +55,7 @@ async fn an_order_reaches_the_ledger_with_its_callers_name() {
 
 #[tokio::test]
 async fn refusals_have_the_status_code_of_their_sort_and_a_sentence() {
-    let served = Served::start();
+    let served = nowhere();
     for (method, path, body, status, refusal) in [
         ("GET", "/v1/nothing", "", 404, "malformed"),
         ("POST", "/v1/status", "", 405, "malformed"),
@@ -118,6 +65,14 @@ async fn refusals_have_the_status_code_of_their_sort_and_a_sentence() {
         ("GET", "/v1/ledger?limit=many", "", 400, "malformed"),
         ("GET", "/v1/ledger?limt=3", "", 400, "malformed"),
         ("POST", "/v1/plan/apply", "{}", 400, "malformed"),
+        ("POST", "/v1/plan/search", "{}", 400, "malformed"),
+        ("POST", "/v1/plan/search", r#"{"budget":"50M"}"#, 400, "malformed"),
+        ("POST", "/v1/plan/search", r#"{"budget":-1}"#, 400, "malformed"),
+        ("POST", "/v1/plan/search", r#"{"seconds":-1}"#, 400, "malformed"),
+        ("POST", "/v1/plan/search", r#"{"seconds":601}"#, 400, "malformed"),
+        ("POST", "/v1/plan/search", r#"{"second":60}"#, 400, "malformed"),
+        ("GET", "/v1/plan/search", "", 404, "not_found"),
+        ("DELETE", "/v1/plan/search", "", 404, "not_found"),
         ("GET", "/v1/plans/abc", "", 404, "not_found"),
         ("DELETE", "/v1/hosts/h1", "", 404, "not_found"),
         ("POST", "/v1/hosts/test", r#"{"uri":"qemu:///system"}"#, 503, "unavailable"),
@@ -131,7 +86,7 @@ async fn refusals_have_the_status_code_of_their_sort_and_a_sentence() {
 
 #[tokio::test]
 async fn a_body_that_is_too_large_is_refused_unread() {
-    let served = Served::start();
+    let served = nowhere();
     let body = format!(r#"{{"uri":"{}"}}"#, "x".repeat(ulm_web::api::MAX_ORDER));
     let (code, body) = served.raw("POST", "/v1/hosts/test", &body).await;
     assert_eq!(code, 413, "{body}");
@@ -140,7 +95,7 @@ async fn a_body_that_is_too_large_is_refused_unread() {
 
 #[tokio::test]
 async fn a_plan_that_has_expired_is_not_carried_out() {
-    let served = Served::start();
+    let served = nowhere();
     let plan = Plan { parent: String::new(), made_at: Time(0), expires_at: Time(1), steps: Vec::new() };
     let error = served.client.apply(&plan).await.unwrap_err();
     assert!(error.to_string().contains("expired"), "{error}");
@@ -150,7 +105,7 @@ async fn a_plan_that_has_expired_is_not_carried_out() {
 
 #[tokio::test]
 async fn names_with_slashes_and_spaces_arrive_as_they_are() {
-    let served = Served::start();
+    let served = nowhere();
     let error = served.client.remove_host(&HostName::from("rack 1/host ä")).await.unwrap_err();
     assert!(error.to_string().contains("rack 1/host ä"), "{error}");
     assert_eq!(refusal(error), Sort::NotFound);

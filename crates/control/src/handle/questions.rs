@@ -2,12 +2,17 @@
 //!
 //! Answers to most of these take a while at full size: ask on a thread that others do not wait for.
 
-use ulm_decide::{BestHost, Capacity, Input, SharingReport, Stillness};
+use std::sync::Arc;
+use std::time::Duration;
+
+use ulm_decide::{BestHost, Capacity, Decision, Input, SharingReport, Stillness};
 use ulm_forecast::Samples;
-use ulm_model::{HostName, Time, VmId};
+use ulm_model::{HostName, Stopped, Time, VmId};
+use ulm_policy::Policy;
 use ulm_store::Filter;
 
 use super::{Handle, starting};
+use crate::longer::{self, LongerWish, Searching};
 use crate::order::{OrderError, unavailable};
 use crate::orders::find_vm;
 use crate::questions::{self, NewVm, WhyNot, WhyNotQuery};
@@ -18,40 +23,95 @@ use crate::why::{self, Said, Why, WhyQuery};
 const ENTRIES: u32 = 1000;
 
 impl Handle {
-    /// What a decision made now would see.
-    fn input(&self) -> Result<Input, OrderError> {
+    /// What a decision made now would see, and the policy by which it would be made: both of one moment.
+    pub fn grounds(&self) -> Result<(Input, Arc<Policy>), OrderError> {
         let published = self.published();
         if published.decision.is_none() {
             return Err(starting());
         }
         let open = published.moves.iter().filter(|it| it.phase.may_have_effect());
         let open = open.map(|it| (it.key.vm, &it.key.from, &it.key.to));
-        Ok(self.books.input(&published.snapshot, self.clock.now(), published.acting, open))
+        let input = self.books.input(&published.snapshot, self.clock.now(), published.acting, open);
+        Ok((input, published.policy.clone()))
     }
 
     /// Everything that keeps the policy from moving a VM to a host, or to any.
     pub fn why_not(&self, query: &WhyNotQuery) -> Result<WhyNot, OrderError> {
-        questions::why_not(&self.input()?, &self.published().policy, query)
+        let (input, policy) = self.grounds()?;
+        questions::why_not(&input, &policy, query)
     }
 
     /// Why nothing moves, or why the rest does not.
     pub fn stillness(&self) -> Result<Vec<Stillness>, OrderError> {
-        Ok(questions::stillness(&self.input()?, &self.published().policy))
+        let (input, policy) = self.grounds()?;
+        Ok(questions::stillness(&input, &policy))
     }
 
     /// What there is room for.
     pub fn capacity(&self) -> Result<Capacity, OrderError> {
-        questions::capacity(&self.input()?, &self.published().policy)
+        let (input, policy) = self.grounds()?;
+        questions::capacity(&input, &policy)
     }
 
     /// What VMs save by pages that they have in common, and what a plan would save.
     pub fn sharing(&self, samples: Option<&Samples>) -> Result<SharingReport, OrderError> {
-        questions::sharing(&self.input()?, &self.published().policy, samples)
+        let (input, policy) = self.grounds()?;
+        questions::sharing(&input, &policy, samples)
     }
 
     /// The hosts on which a new VM can start now, the best one first; an error when there is none.
     pub fn best_host(&self, new: &NewVm) -> Result<Vec<BestHost>, OrderError> {
-        questions::best_host(&self.input()?, &self.published().policy, new)
+        let (input, policy) = self.grounds()?;
+        questions::best_host(&input, &policy, new)
+    }
+
+    /// Looks longer for a plan by what is known at its beginning; the loop goes on meanwhile, and nothing is carried out by it. It has
+    /// threads of its own, and ends when the future is dropped.
+    ///
+    /// Errors: the wish is malformed; another search runs; nothing is known yet.
+    pub async fn longer(&self, wish: LongerWish, by: &str) -> Result<Decision, OrderError> {
+        let limit = wish.limit()?;
+        let (turn, stop) = self.search.begin(by, self.clock.now(), wish)?;
+        tracing::info!(by, ?wish, "a longer search begins");
+        let _waiting = stop.clone().when_dropped();
+        let (handle, stopped) = (self.clone(), stop.clone());
+        let search = move || {
+            // The next one may begin when this thread has ended, not when nobody waits any more.
+            let _turn = turn;
+            let (input, policy) = handle.grounds()?;
+            let decision = longer::longer(&input, &policy, wish.budget, &|| stopped.said());
+            tracing::info!(stopped = ?stopped.said(), "the longer search has ended");
+            Ok(longer::handed_out(decision, &input, &policy, handle.clock.now()))
+        };
+        let mut search = tokio::task::spawn_blocking(search);
+        let answer = tokio::select! {
+            answer = &mut search => answer,
+            why = self.ends_it(limit) => {
+                stop.say(why);
+                search.await
+            }
+        };
+        answer.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))
+    }
+
+    /// Waits until the time is over, or the daemon stops.
+    async fn ends_it(&self, limit: Duration) -> Stopped {
+        tokio::select! {
+            () = tokio::time::sleep(limit) => Stopped::Clock,
+            () = self.orders.closed() => Stopped::Interrupted,
+        }
+    }
+
+    /// The longer search that runs; an error when there is none.
+    pub fn searching(&self) -> Result<Searching, OrderError> {
+        self.search.look()
+    }
+
+    /// Ends the longer search that runs: whoever waits for it gets the best so far. An error when there is none.
+    pub fn end_search(&self, by: &str) -> Result<(), OrderError> {
+        self.search.end()?;
+        tracing::info!(by, "the longer search is to end");
+        Ok(())
     }
 
     /// The decision that was in force at a time; the last one when none is given.
@@ -80,7 +140,10 @@ impl Handle {
             }
         };
         let standing = match (query.at, &here) {
-            (None, Some(_)) => ulm_decide::standing(&self.input()?, &published.policy, vm).map(Some),
+            (None, Some(_)) => {
+                let (input, policy) = self.grounds()?;
+                ulm_decide::standing(&input, &policy, vm).map(Some)
+            }
             _ => Ok(None),
         };
         let (standing, unknown) = standing.map_or_else(|reasons| (None, reasons), |standing| (standing, Vec::new()));

@@ -24,7 +24,7 @@ pub(crate) mod shared;
 pub(crate) mod terms;
 
 use ulm_model::{Gain, Reason};
-use ulm_place::{Effort, Found, Package, PlaceMove, Problem, search};
+use ulm_place::{Effort, Found, Package, PlaceMove, search};
 use ulm_policy::{Goal, GoalKind, Policy};
 
 use crate::concerns;
@@ -34,13 +34,14 @@ use crate::wanted::Wanted;
 use crate::worth::{Bargain, Terms};
 use answer::{apply, gained, wanted};
 use ask::{ask, effort, of_goals};
+use question::Question;
 
 /// So many times the limit on moves at once are wanted in one round, and one package in any case. The rest is looked at again with
 /// newer facts.
 const ROUNDS_OF_MOVES: u32 = 4;
 
 /// Who answers the question that goals put.
-pub(crate) type Searcher<'s> = dyn FnMut(&Problem, &Effort) -> Found + 's;
+pub(crate) type Searcher<'s> = dyn FnMut(&Question, &Effort) -> Found + 's;
 
 /// What was found.
 #[derive(Default)]
@@ -90,7 +91,7 @@ pub(crate) fn improve(
     searcher: &mut Searcher<'_>,
 ) -> Findings {
     let (question, aside) = of_goals(round, goals, rules);
-    let found = searcher(&question.problem, &effort(round));
+    let found = searcher(&question, &effort(round));
     let mut findings = Findings { bounds: bounds::bounds(&question, &found), ..Findings::default() };
     let gain = gained(&found);
     let needed = round.policy.worth.gain;

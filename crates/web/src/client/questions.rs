@@ -1,6 +1,7 @@
-//! Why, why not, and what there is room for.
+//! Why, why not, what there is room for, and what a longer search finds.
 
 use hyper::Method;
+use ulm_control::longer::{LONGEST, LongerWish, Searching};
 use ulm_control::questions::{NewVm, WhyNot, WhyNotQuery};
 use ulm_control::reports::KeptDecision;
 use ulm_control::view::PolicyStatus;
@@ -9,8 +10,8 @@ use ulm_decide::{BestHost, Capacity, SharingReport, Stillness};
 use ulm_forecast::Samples;
 use ulm_model::{Time, text};
 
-use super::{Answer, Client, with_query};
-use crate::api::{self, Done};
+use super::{ANSWER, Answer, Client, json, with_query};
+use crate::api::{self, Decided, Done};
 
 impl Client {
     /// Why a VM is where it is, now or at a time of the past.
@@ -53,6 +54,21 @@ impl Client {
         let mut pairs = vec![("cpu", Some(new.cpu.to_string())), ("ram", Some(new.ram.0.to_string()))];
         pairs.extend(new.labels.iter().map(|label| ("label", Some(label.clone()))));
         self.get(&with_query(api::BEST_HOST, &pairs)).await
+    }
+
+    /// What would be done after a longer search. Who drops the future ends the search.
+    pub async fn longer(&self, wish: &LongerWish) -> Answer<Decided> {
+        self.call_for(LONGEST + ANSWER, Method::POST, api::PLAN_SEARCH, json(wish)).await
+    }
+
+    /// The longer search that runs. Refused when there is none.
+    pub async fn searching(&self) -> Answer<Searching> {
+        self.get(api::PLAN_SEARCH).await
+    }
+
+    /// Ends the longer search that runs: whoever waits for it gets the best so far. Refused when there is none.
+    pub async fn end_search(&self) -> Answer<Done> {
+        self.call(Method::DELETE, api::PLAN_SEARCH, Vec::new()).await
     }
 
     /// Has the policy's files read at once.
