@@ -163,6 +163,7 @@ fn problem(instance: &Instance) -> Problem {
             stays: false,
             move_cost: duration_ms(it) as Points,
             stay_cost: if stays_there { 0 } else { URGENT },
+            loosely: Vec::new(),
         }
     };
     let excess = |(r, resource): (usize, &instance::Resource)| Excess {

@@ -173,7 +173,7 @@ fn question(mapping: &Mapping) -> (Problem, Vec<Vec<u32>>) {
     }
     let free: i64 = free(mapping, &mapping.home()).iter().map(|it| it[0]).sum();
     let count = (free / SHAPE) as u32;
-    problem.rooms = vec![WantedRoom { shape: vec![SHAPE, 0], allowed: 0, count, points: 1_000 }];
+    problem.rooms = vec![WantedRoom { shape: vec![SHAPE, 0], parts: Vec::new(), allowed: 0, count, points: 1_000 }];
     (problem, parts_of)
 }
 

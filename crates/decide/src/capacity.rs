@@ -167,7 +167,7 @@ fn rooms(question: &Question, open: &HostSet, free: &[Vec<i64>], shape: (u32, By
     let most = fit(&(0..asks.len()).map(sum).collect::<Vec<_>>(), &asks);
     let mut problem = question.problem.clone();
     let (allowed, count) = (problem.sets.len() as u32 - 1, u32::try_from(most).unwrap_or(u32::MAX));
-    problem.rooms.push(WantedRoom { shape: asks.clone(), allowed, count, points: WORTH });
+    problem.rooms.push(WantedRoom { shape: asks.clone(), allowed, count, points: WORTH, ..WantedRoom::default() });
     let found = search(&problem, &effort(&problem));
     let moves: Vec<_> = found.packages.iter().flat_map(|package| &package.moves).collect();
     moves.iter().for_each(|one| problem.vms[one.vm as usize].at = one.to);

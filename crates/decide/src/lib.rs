@@ -24,6 +24,7 @@
 
 mod by_hand;
 mod capacity;
+mod cells;
 mod concerns;
 mod decision;
 mod draft;

@@ -9,7 +9,7 @@ use ulm_rules::{HostSet, Initiative, State};
 
 use crate::concerns::{Concern, concerns};
 use crate::figures::{self, HostFigures};
-use crate::{Input, gates};
+use crate::{Input, cells, gates};
 
 /// What a round works on.
 pub(crate) struct Round<'i> {
@@ -83,6 +83,7 @@ impl<'i> Round<'i> {
         let left = gates::left_lately(self.input, self.policy, self.input.snapshot.vm(vm).id);
         left.into_iter().for_each(|(host, _)| hosts.remove(host));
         self.no_way.iter().filter(|(of, _)| *of == vm).for_each(|(_, host)| hosts.remove(*host));
+        cells::crowded(&self.input.snapshot, vm).into_iter().for_each(|host| hosts.remove(host));
         hosts
     }
 }

@@ -274,7 +274,7 @@ fn make_room() {
     }
     let shape = vec![WHOLE[0] * 4 / 10, WHOLE[1] * 4 / 10];
     for count in [1, 20] {
-        let room = WantedRoom { shape: shape.clone(), allowed: 0, count, points: 100_000 };
+        let room = WantedRoom { shape: shape.clone(), parts: Vec::new(), allowed: 0, count, points: 100_000 };
         problem.rooms = vec![room];
         let name = format!("make room for {count}, no host has any");
         measure(&name, &problem, &PLENTY, count as usize, |outcome| {
@@ -302,7 +302,8 @@ fn make_room_of_flavours() {
     }
     let shape = vec![WHOLE[0] * 4 / 10, WHOLE[1] * 4 / 10];
     for moves in [20, u32::MAX] {
-        problem.rooms = vec![WantedRoom { shape: shape.clone(), allowed: 0, count: 400, points: 100_000 }];
+        problem.rooms =
+            vec![WantedRoom { shape: shape.clone(), parts: Vec::new(), allowed: 0, count: 400, points: 100_000 }];
         let limit = if moves == u32::MAX { String::new() } else { format!(", {moves} moves") };
         let name = format!("make room for 400, VMs of 12 flavours{limit}");
         measure(&name, &problem, &Effort { moves, ..PLENTY }, 400, |outcome| {

@@ -15,6 +15,7 @@ impl Problem {
             self.flaw_of_excesses(),
             self.flaw_of_terms(),
             self.flaw_of_sharing(),
+            self.flaw_of_loose(),
         ];
         found.into_iter().flatten().next()
     }
@@ -108,6 +109,10 @@ impl Problem {
         if let Some(i) = table {
             return Some(format!("table {i}: a class for each VM and host, points for each pair of classes"));
         }
+        self.flaw_of_rooms()
+    }
+
+    fn flaw_of_rooms(&self) -> Option<String> {
         let room = self.rooms.iter().position(|room| {
             room.shape.len() != self.resources
                 || room.shape.iter().any(|it| *it < 0)
@@ -115,8 +120,35 @@ impl Problem {
                 || room.allowed as usize >= self.sets.len()
                 || room.points < 0
         });
-        room.map(|i| format!("room {i}: a shape that takes something, a set, no cost below 0"))
+        if let Some(i) = room {
+            return Some(format!("room {i}: a shape that takes something, a set, no cost below 0"));
+        }
+        let room = self.rooms.iter().position(|room| {
+            let others = |i: usize| room.parts[..i].iter().map(|other| other.0);
+            room.parts.iter().enumerate().any(|(i, (r, each))| {
+                *r >= self.resources || room.shape[*r] > 0 || *each <= 0 || others(i).any(|other| other == *r)
+            })
+        });
+        room.map(|i| {
+            format!("room {i}: each part takes something of a resource that neither the shape nor another takes")
+        })
     }
+
+    fn flaw_of_loose(&self) -> Option<String> {
+        let spread = self.curves.iter().map(|curve| curve.resource);
+        let above = self.excesses.iter().flat_map(|excess| &excess.parts).map(|part| part.0);
+        let shared = self.sharing.iter().flat_map(|sharing| &sharing.resources).copied();
+        let transient = (0..self.resources).filter(|r| self.transient.get(*r).copied().unwrap_or(false));
+        let others: Vec<usize> = spread.chain(above).chain(shared).chain(transient).collect();
+        let vm = self.vms.iter().position(|vm| {
+            let ascending = vm.loosely.windows(2).all(|pair| pair[0] < pair[1]);
+            !ascending || vm.loosely.iter().any(|r| *r >= self.resources || others.contains(r))
+        });
+        vm.map(|i| {
+            format!("VM {i}: what it takes loosely is ascending, and not transient, shared or a cost by its load")
+        })
+    }
+
     fn flaw_of_sharing(&self) -> Option<String> {
         let sharing = self.sharing.as_ref()?;
         let (resources, classes) = (&sharing.resources, &sharing.classes);

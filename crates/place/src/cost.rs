@@ -67,8 +67,8 @@ pub fn cost(problem: &Problem, at: &[u32]) -> Costs {
     let mut awake: Vec<bool> = problem.hosts.iter().map(|host| host.busy).collect();
     for (vm, host) in vms() {
         awake[*host as usize] = true;
-        for (load, size) in loads[*host as usize * problem.resources..].iter_mut().zip(&vm.size) {
-            *load += Sum::from(*size);
+        for (r, load) in loads[*host as usize * problem.resources..][..problem.resources].iter_mut().enumerate() {
+            *load += Sum::from(vm.takes(r, *host));
         }
     }
     let pages = problem.sharing.as_ref().map_or(0, |sharing| {
@@ -195,10 +195,25 @@ impl crate::problem::Table {
 
 impl WantedRoom {
     /// How many fit on a host with this capacity and load; never more than are wanted.
-    pub(crate) fn fits(&self, capacity: &[i64], load: impl Fn(usize) -> Sum) -> u32 {
+    pub fn fits(&self, capacity: &[i64], load: impl Fn(usize) -> i128) -> u32 {
         let limited = (0..self.shape.len()).filter(|r| self.shape[*r] > 0 && capacity[*r] != i64::MAX);
         let fit = limited.map(|r| (Sum::from(capacity[r]) - load(r)).max(0) / Sum::from(self.shape[r])).min();
-        fit.map_or(self.count, |fit| fit.min(Sum::from(self.count)) as u32)
+        let fit = fit.map_or(self.count, |fit| fit.min(Sum::from(self.count)) as u32);
+        if self.parts.is_empty() {
+            return fit;
+        }
+        // No two parts have a resource in common, so each is filled by itself.
+        let in_parts = self.parts.iter().map(|part| u64::from(self.fits_in(*part, capacity, &load))).sum::<u64>();
+        u64::from(fit).min(in_parts) as u32
+    }
+
+    /// How many fit in a part of a host by what is free there; never more than are wanted.
+    pub(crate) fn fits_in(&self, (r, each): (usize, i64), capacity: &[i64], load: impl Fn(usize) -> Sum) -> u32 {
+        if capacity[r] == i64::MAX {
+            return self.count;
+        }
+        let fit = (Sum::from(capacity[r]) - load(r)).max(0) / Sum::from(each);
+        fit.min(Sum::from(self.count)) as u32
     }
 
     /// How many are missing where so many fit.

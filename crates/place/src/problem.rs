@@ -45,6 +45,13 @@ pub struct Problem {
     pub sharing: Option<Sharing>,
 }
 
+impl Problem {
+    /// Whether any VM takes anything loosely.
+    pub(crate) fn is_loose(&self) -> bool {
+        self.vms.iter().any(|vm| !vm.loosely.is_empty())
+    }
+}
+
 /// A host.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PlaceHost {
@@ -73,6 +80,17 @@ pub struct PlaceVm {
     pub move_cost: Points,
     /// Why it is better elsewhere whatever the load, e.g. because a hard rule is broken where it is: what it costs that it stays.
     pub stay_cost: Points,
+    /// Resources, ascending, that it takes *loosely*: nobody knows how much of them, but no more than its size. Where it is now, what it
+    /// takes of them is part of the host's base, and is not given back when it goes. Where it comes to, its size is counted, whether
+    /// there is so much or not: what is there is only less for VMs that take it by size.
+    pub loosely: Vec<usize>,
+}
+
+impl PlaceVm {
+    /// What it takes of the resource on the host, beside the host's base.
+    pub fn takes(&self, resource: usize, host: u32) -> i64 {
+        if host == self.at && self.loosely.contains(&resource) { 0 } else { self.size[resource] }
+    }
 }
 
 /// What must or should hold between VMs.
@@ -169,10 +187,13 @@ pub struct Table {
 }
 
 /// Room for VMs of one shape.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct WantedRoom {
     /// What one takes of each resource; at least one is above 0.
     pub shape: Vec<i64>,
+    /// Parts of a host, such as its NUMA cells, in one of which it is wholly: a resource, and how much it takes of it if it is there. Each
+    /// resource once, and none that the shape takes. Empty: it is anywhere on the host.
+    pub parts: Vec<(usize, i64)>,
     /// The hosts that it may be on: a place in [`Problem::sets`].
     pub allowed: u32,
     /// So many are wanted; more bring nothing.

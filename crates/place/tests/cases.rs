@@ -87,7 +87,7 @@ fn room_is_made_by_few_moves() {
     let vms: Vec<(u32, [i64; 2])> =
         (0..10).flat_map(|host| [(host, [20, 20]), (host, [15, 15]), (host, [25, 25])]).collect();
     let mut it = problem(10, &vms);
-    it.rooms = vec![WantedRoom { shape: vec![60, 60], allowed: 0, count: 2, points: 500 }];
+    it.rooms = vec![WantedRoom { shape: vec![60, 60], parts: Vec::new(), allowed: 0, count: 2, points: 500 }];
     let (found, at, moves) = solve(&it);
     assert_eq!((moves, cost(&it, &at).rooms), (vec![1, 1], 0));
     assert_eq!(found.after, 20);
@@ -97,8 +97,66 @@ fn room_is_made_by_few_moves() {
 fn room_that_takes_two_moves_from_one_host_is_one_package() {
     let vms: Vec<(u32, [i64; 2])> = (0..4).flat_map(|host| [(host, [30, 30]), (host, [30, 30])]).collect();
     let mut it = problem(4, &vms);
-    it.rooms = vec![WantedRoom { shape: vec![100, 100], allowed: 0, count: 1, points: 500 }];
+    it.rooms = vec![WantedRoom { shape: vec![100, 100], parts: Vec::new(), allowed: 0, count: 1, points: 500 }];
     assert_eq!(solve(&it).2, [2]);
+}
+
+#[test]
+fn room_in_a_part_of_a_host_is_counted_by_what_is_free_there_and_by_what_the_whole_has() {
+    // Two hosts of 100 with two parts of 50 each, one resource for each part.
+    let mut it = problem(2, &[(0, [30, 0]), (1, [30, 0]), (1, [25, 0])]);
+    it.resources = 4;
+    for host in &mut it.hosts {
+        (host.capacity, host.base) = (vec![100, 100, 50, 50], vec![0; 4]);
+    }
+    for (vm, in_parts) in it.vms.iter_mut().zip([[30, 0], [30, 0], [0, 25]]) {
+        vm.size.extend(in_parts);
+    }
+    let room =
+        WantedRoom { shape: vec![25, 0, 0, 0], parts: vec![(2, 25), (3, 25)], allowed: 0, count: 9, points: 500 };
+    it.rooms = vec![room];
+    let places = |it: &Problem, at: &[u32]| 9 - cost(it, at).rooms / 500;
+    // 20 and 50 are free on the one host, 20 and 25 on the other.
+    assert_eq!(places(&it, &[0, 1, 1]), 3);
+    // The first part of host 0 is empty if its VM shares that of host 1, which has too little for both.
+    assert_eq!(places(&it, &[1, 1, 1]), 4);
+    assert_eq!(solve(&it).2, Vec::<usize>::new());
+    it.hosts[1].capacity[2] = 60;
+    let (_, at, _) = solve(&it);
+    assert_eq!((at.clone(), places(&it, &at)), (vec![1, 1, 1], 4));
+    // There cannot be more than all memory allows.
+    it.hosts[0].base[0] = 60;
+    assert_eq!(places(&it, &[1, 1, 1]), 1);
+}
+
+#[test]
+fn what_is_taken_loosely_is_counted_where_it_comes_to_and_never_given_back() {
+    let mut it = problem(2, &[(0, [30, 0]), (1, [10, 0])]);
+    it.resources = 3;
+    for host in &mut it.hosts {
+        (host.capacity, host.base) = (vec![100, 100, 40], vec![0; 3]);
+    }
+    it.vms[0].size.push(30);
+    it.vms[0].loosely = vec![2];
+    it.vms[1].size.push(20);
+    it.rooms = vec![WantedRoom { shape: vec![10, 0, 0], parts: vec![(2, 10)], allowed: 0, count: 9, points: 500 }];
+    let places = |at: &[u32]| 9 - cost(&it, at).rooms / 500;
+    assert_eq!(places(&[0, 1]), 4 + 2);
+    assert_eq!(places(&[0, 0]), 2 + 4, "the other comes and goes by size");
+    assert_eq!(places(&[1, 0]), 2 + 1, "what is left behind is no room");
+    assert_eq!(places(&[1, 1]), 4, "it comes although there is less than it may take");
+    let mut state = Placement::new(&it);
+    state.shift(0, 1);
+    assert_eq!(state.load(0)[2], 0);
+    assert!(state.is_sound_at(0));
+    // Who takes by size must find enough beside it.
+    it.hosts[1].capacity[2] = 45;
+    it.vms[1].at = 0;
+    let mut state = Placement::new(&it);
+    assert!(state.has_room(1, 1, None));
+    state.shift(0, 1);
+    assert!(!state.has_room(1, 1, None));
+    assert!(state.has_room(1, 1, Some(0)));
 }
 
 #[test]
@@ -178,7 +236,7 @@ fn the_terms_of_the_cost_add_up() {
     it.awake = vec![7, 9];
     it.vms[0].stay_cost = 3;
     it.tables = vec![Table { vm_class: vec![0, 1], host_class: vec![0, 1], points: vec![1, 2, 4, 8], host_classes: 2 }];
-    it.rooms = vec![WantedRoom { shape: vec![60, 0], allowed: 0, count: 3, points: 100 }];
+    it.rooms = vec![WantedRoom { shape: vec![60, 0], parts: Vec::new(), allowed: 0, count: 3, points: 100 }];
     it.relations = vec![Relation { vms: vec![0, 1], domains: vec![0, 1], kind: RelationKind::Near, points: Some(20) }];
     let costs = cost(&it, &[0, 1]);
     let expected =
@@ -236,7 +294,7 @@ fn a_vm_in_parts_is_one_move() {
     let vms: Vec<(u32, [i64; 2])> =
         vec![(0, [40, 0]), (1, [40, 0]), (0, [30, 0]), (1, [30, 0]), (2, [60, 0]), (3, [60, 0])];
     let mut it = problem(4, &vms);
-    it.rooms = vec![WantedRoom { shape: vec![60, 0], allowed: 0, count: 4, points: 500 }];
+    it.rooms = vec![WantedRoom { shape: vec![60, 0], parts: Vec::new(), allowed: 0, count: 4, points: 500 }];
     let relation =
         |domains: [u32; 4], kind| Relation { vms: vec![0, 1], domains: domains.to_vec(), kind, points: None };
     it.relations = vec![relation([0, 0, 1, 1], RelationKind::Near), relation([0, 1, 2, 3], RelationKind::AtMost(1))];

@@ -124,6 +124,8 @@ proptest! {
 
 /// The question with sizes and costs that differ from one another.
 fn distinct(mut problem: Problem, sizes: &[(i64, i64)], costs: &[i64]) -> Problem {
+    problem.resources = RESOURCES;
+    problem.transient.truncate(RESOURCES);
     for (i, host) in problem.hosts.iter_mut().enumerate() {
         host.capacity = vec![256_000_000 + 1_234_567 * i as i64, 272_000_000 + 1_345_679 * i as i64];
         host.base = vec![0, 7_919 * i as i64];
@@ -132,6 +134,7 @@ fn distinct(mut problem: Problem, sizes: &[(i64, i64)], costs: &[i64]) -> Proble
         let own = i as i64;
         (vm.size, vm.move_cost) = (vec![a * 16 + own, b * 16 + own], cost * 16 + own);
         vm.stay_cost *= 16_000;
+        vm.loosely.clear();
     }
     for (k, curve) in problem.curves.iter_mut().enumerate() {
         curve.whole = problem.hosts.iter().map(|host| host.capacity[curve.resource]).collect();

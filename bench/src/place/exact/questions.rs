@@ -106,7 +106,7 @@ fn cluster(goal: Goal, dice: &mut Dice) -> Problem {
             let move_cost = MOVE * held.max(GIB) / (4 * GIB);
             let allowed = if dice.rarely(10) { some_hosts(&mut problem, dice) } else { 0 };
             let stays = dice.rarely(15);
-            problem.vms.push(PlaceVm { at: at as u32, size, allowed, stays, move_cost, stay_cost: 0 });
+            problem.vms.push(PlaceVm { at: at as u32, size, allowed, stays, move_cost, ..PlaceVm::default() });
         }
     }
     problem
@@ -167,7 +167,7 @@ fn make_room(problem: &mut Problem, dice: &mut Dice) {
     let mut shape = vec![0; RESOURCES];
     (shape[PROMISED], shape[HELD], shape[VCPUS]) = (gib * GIB, gib * GIB, vcpus);
     let count = dice.between(3, 8) as u32;
-    problem.rooms = vec![WantedRoom { shape, allowed: 0, count, points: WEIGHT }];
+    problem.rooms = vec![WantedRoom { shape, parts: Vec::new(), allowed: 0, count, points: WEIGHT }];
 }
 
 fn rules(problem: &mut Problem, dice: &mut Dice) {

@@ -3,11 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use ulm_model::{Bytes, Gain, HostIx, Share, VmIx, label};
-use ulm_policy::{Goal, GoalKind, PlacementExpression, Spread};
+use ulm_policy::{Goal, GoalKind, PlacementExpression, Shape, Spread};
 use ulm_rules::select::selects_host;
 
 use super::question::{CPU, DISK, HELD, NETWORK, PROMISED, Question, USED, VCPUS, WISHED};
-use super::terms;
+use super::{cells, terms};
 use crate::concerns::domains;
 use crate::round::Round;
 
@@ -39,7 +39,7 @@ pub(crate) fn gains(q: &Question, round: &Round<'_>, goal: &Goal, before: &[u32]
         }
         GoalKind::MakeRoom(shape) => {
             let rooms = |at: &[u32]| rooms(q, round, goal, shape, at, &|_| true).to_string();
-            vec![both(format!("places for a VM of {} vCPUs and {}", shape.vcpus, shape.memory), &rooms)]
+            vec![both(format!("places for a VM of {}", shown(shape)), &rooms)]
         }
         GoalKind::Colocate { label: key, level } => {
             let domains = domains(snapshot, level, &|_| true);
@@ -114,7 +114,7 @@ pub(crate) fn touched(before: &[u32], after: &[u32]) -> BTreeSet<HostIx> {
 pub(crate) fn loads(q: &Question, at: &[u32], resource: usize) -> Vec<i64> {
     let mut loads: Vec<i64> = q.problem.hosts.iter().map(|host| host.base[resource]).collect();
     for (vm, host) in q.problem.vms.iter().zip(at) {
-        loads[*host as usize] = loads[*host as usize].saturating_add(vm.size[resource]);
+        loads[*host as usize] = loads[*host as usize].saturating_add(vm.takes(resource, *host));
     }
     let Some(sharing) = q.problem.sharing.as_ref().filter(|it| it.resources.contains(&resource)) else {
         return loads;
@@ -153,24 +153,35 @@ pub(super) fn rooms(
     q: &Question,
     round: &Round<'_>,
     goal: &Goal,
-    shape: &ulm_policy::Shape,
+    shape: &Shape,
     at: &[u32],
     counts: &dyn Fn(HostIx) -> bool,
 ) -> i64 {
     let memory = super::question::whole_number(shape.memory.0);
-    let asks = [(PROMISED, memory), (VCPUS, i64::from(shape.vcpus)), (HELD, memory)];
+    let asks = [(PROMISED, memory), (VCPUS, i64::from(shape.vcpus)), (HELD, terms::held(shape))];
     let free = asks.map(|(resource, ask)| (resource, ask, loads(q, at, resource)));
+    let in_parts = cells::parts(q, round, goal, shape);
+    let in_parts: Option<Vec<(usize, i64, Vec<i64>)>> =
+        in_parts.map(|parts| parts.into_iter().map(|part| (part, memory, loads(q, at, part))).collect());
     let on = |host: usize| {
         let fits = |(resource, ask, loads): &(usize, i64, Vec<i64>)| match *ask {
             0 => i64::MAX,
             ask => (q.problem.hosts[host].capacity[*resource] - loads[host]).max(0) / ask,
         };
-        free.iter().map(fits).min().unwrap_or(0)
+        let whole = free.iter().map(fits).min().unwrap_or(0);
+        in_parts.as_ref().map_or(whole, |parts| whole.min(parts.iter().map(fits).sum()))
     };
     let counts = |host: &usize| q.problem.hosts[*host].takes && counts(HostIx(*host as u32));
     let open = (0..q.problem.hosts.len()).filter(counts);
     let most = i64::from(shape.count.unwrap_or(u32::MAX));
     open.filter(|host| in_goal(round, goal, HostIx(*host as u32))).map(on).sum::<i64>().min(most)
+}
+
+/// The shape, for people.
+fn shown(shape: &Shape) -> String {
+    let pages = shape.pages.map_or_else(String::new, |size| format!(" in pages of {size}"));
+    let cell = if shape.cell { " in one NUMA cell" } else { "" };
+    format!("{} vCPUs and {}{pages}{cell}", shape.vcpus, shape.memory)
 }
 
 /// The part of the whole.

@@ -9,12 +9,13 @@
 //! (D) a calm cluster stays as it is.
 //!
 //! Method: one question for all goals that are on, in three parts: who may go where ([`question`]), what companions ask of each other
-//! ([`relations`]), what goals want ([`terms`]); and what VMs have in common ([`shared`]). What comes out is read back in physical units
+//! ([`relations`]), what goals want ([`terms`]); what VMs have in common ([`shared`]), and what they take of NUMA cells ([`cells`]). What comes out is read back in physical units
 //! ([`measure`]). Hosts that no single move relieves have a question of their own ([`exchange`]).
 
 pub(crate) mod answer;
 pub(crate) mod ask;
 pub(crate) mod bounds;
+pub(crate) mod cells;
 pub(crate) mod exchange;
 mod hole;
 pub(crate) mod measure;

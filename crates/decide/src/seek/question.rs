@@ -14,6 +14,7 @@ use ulm_place::{PlaceHost, PlaceVm, Points, Problem};
 use ulm_policy::Policy;
 use ulm_rules::{HostSet, Initiative};
 
+use super::cells::{self, Supplies};
 use crate::round::Round;
 
 /// Memory promised.
@@ -34,7 +35,8 @@ pub(crate) const NETWORK: usize = 6;
 pub(crate) const WISHED: usize = 7;
 /// CPU that is reckoned with, in thousandths of a CPU.
 pub(crate) const RECKONED: usize = 8;
-const RESOURCES: usize = 9;
+/// Those of every question; further ones are memory in NUMA cells, see [`super::cells`].
+pub(super) const RESOURCES: usize = 9;
 
 /// What people call a resource of a question.
 pub(super) fn name(resource: usize) -> &'static str {
@@ -47,7 +49,8 @@ pub(super) fn name(resource: usize) -> &'static str {
         DISK => "disk traffic",
         NETWORK => "network traffic",
         WISHED => "CPU wanted",
-        _ => "CPU at busy times",
+        RECKONED => "CPU at busy times",
+        _ => "memory of NUMA cells",
     }
 }
 
@@ -70,6 +73,8 @@ pub(crate) struct Question {
     pub number: Vec<Option<u32>>,
     /// To save a GiB of equal pages, so many bytes may be sent; `None`: no goal wants it.
     pub sends: Option<Bytes>,
+    /// The memory in NUMA cells that it is also about.
+    pub supplies: Supplies,
 }
 
 impl Question {
@@ -91,6 +96,7 @@ impl Question {
             vms: Vec::new(),
             number: vec![None; snapshot.vms.len()],
             sends: None,
+            supplies: Supplies::default(),
         };
         question.problem.resources = RESOURCES;
         question.problem.hosts = hosts(round, near);
@@ -140,13 +146,13 @@ impl Question {
                 size: size.map(whole_number).into(),
                 allowed: sets.number(allowed.unwrap_or_else(|| HostSet::none(snapshot.hosts.len()))),
                 stays,
-                move_cost: 0,
-                stay_cost: 0,
+                ..PlaceVm::default()
             });
         }
         question.problem.sets = sets.list;
         let apart = if all.iter().any(Option::is_some) { sizing.host() } else { MilliCpu(0) };
         question.settle_bases(round, &used, apart);
+        cells::of_vms(&mut question, round);
         question
     }
 

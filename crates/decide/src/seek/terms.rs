@@ -8,6 +8,7 @@ use ulm_policy::{Custom, Goal, GoalKind, PlacementExpression, PlacementTable, Sh
 use ulm_rules::HostSet;
 use ulm_rules::select::selects_host;
 
+use super::cells;
 use super::question::{self, CPU, DISK, NETWORK, PROMISED, Question, RECKONED, USED, VCPUS, WEIGHT, WISHED};
 use crate::concerns::domains;
 use crate::round::Round;
@@ -162,18 +163,26 @@ fn cooler(snapshot: &Snapshot, goal: &Goal) -> Vec<i64> {
 
 fn make_room(question: &mut Question, round: &Round<'_>, goal: &Goal, shape: &Shape, weight: u64) {
     let snapshot = &round.input.snapshot;
+    let parts = cells::wanted(question, round, goal, shape);
     let mut wanted = vec![0; question.problem.resources];
     wanted[PROMISED] = question::whole_number(shape.memory.0);
-    wanted[question::HELD] = wanted[PROMISED];
+    wanted[question::HELD] = held(shape);
     wanted[VCPUS] = i64::from(shape.vcpus);
+    let has_part = parts.as_ref().is_none_or(|parts| !parts.is_empty());
     let open = HostSet::of(snapshot.hosts.len(), |ix| {
         let host = snapshot.host(ix);
-        round.is_open(ix) && concerns(goal, host)
+        has_part && round.is_open(ix) && concerns(goal, host)
     });
     question.problem.sets.push(open);
     let allowed = question.problem.sets.len() as u32 - 1;
     let count = shape.count.unwrap_or(MANY);
-    question.problem.rooms.push(WantedRoom { shape: wanted, allowed, count, points: points(weight) });
+    let parts = parts.unwrap_or_default();
+    question.problem.rooms.push(WantedRoom { shape: wanted, parts, allowed, count, points: points(weight) });
+}
+
+/// What a VM of the shape takes of the memory that a host has available: nothing in huge pages, which were set aside before.
+pub(super) fn held(shape: &Shape) -> i64 {
+    if shape.pages.is_some() { 0 } else { question::whole_number(shape.memory.0) }
 }
 
 /// A unit of the expressions costs as much as moving 4 GiB, at the usual wish for gain. Gives what was set aside.

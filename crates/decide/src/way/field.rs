@@ -12,6 +12,7 @@ use ulm_model::{
 use ulm_policy::Policy;
 use ulm_rules::{HostSet, Initiative, State, memory_used};
 
+use super::cells::Cells;
 use super::company;
 use crate::wanted::Wanted;
 use crate::{Input, figures, gates};
@@ -22,7 +23,7 @@ pub(super) const HELPERS: usize = 16;
 /// No VM is larger than 256 TiB: one that says so takes no part, and sums stay small.
 const LARGEST_VM: u64 = 1 << 48;
 
-/// What a host has and a VM asks for, in this order: memory promised, virtual CPUs, memory really held.
+/// What a host has and a VM asks for, in this order: memory promised, virtual CPUs, memory really held. After these come NUMA cells.
 const RESOURCES: [&str; 3] = ["memory", "vCPUs", "memory in use"];
 
 /// Who may move, and where to.
@@ -51,10 +52,10 @@ pub(super) struct Field {
 }
 
 /// A VM that may move, and the hosts that it may be brought to.
-struct Mover {
-    vm: VmIx,
-    to: HostIx,
-    allowed: HostSet,
+pub(super) struct Mover {
+    pub vm: VmIx,
+    pub to: HostIx,
+    pub allowed: HostSet,
 }
 
 impl<'i> Ground<'i> {
@@ -176,10 +177,12 @@ impl Field {
             hosts.extend(ground.helpers(&hosts, &movers));
             hosts.sort();
         }
+        let cells = Cells::of(&ground.input.snapshot, &hosts, &mut movers, asked.len());
+        let names = RESOURCES.map(str::to_owned).into_iter().chain(cells.names());
         let task = Task {
-            resources: RESOURCES.map(|name| TaskResource { name: name.into(), holds: Holds::Always }).into(),
-            hosts: task_hosts(ground, &hosts, &movers),
-            vms: movers.iter().map(|mover| task_vm(ground, &hosts, mover)).collect(),
+            resources: names.map(|name| TaskResource { name, holds: Holds::Always }).collect(),
+            hosts: task_hosts(ground, &hosts, &movers, &cells),
+            vms: movers.iter().map(|mover| task_vm(ground, &hosts, mover, &cells)).collect(),
             rules: rules(ground, &hosts, &movers),
             links: Vec::new(),
         };
@@ -207,19 +210,19 @@ fn short<'m>(ground: &Ground<'_>, hosts: &[HostIx], movers: impl IntoIterator<It
     hosts.iter().zip(at_home).map(is_short).collect()
 }
 
-fn task_vm(ground: &Ground<'_>, hosts: &[HostIx], mover: &Mover) -> TaskVm {
+fn task_vm(ground: &Ground<'_>, hosts: &[HostIx], mover: &Mover, cells: &Cells) -> TaskVm {
     let (vm, size) = (ground.input.snapshot.vm(mover.vm), ground.size(mover.vm));
     TaskVm {
         name: vm.id.to_string(),
         from: place(hosts, vm.host),
         to: place(hosts, mover.to),
-        size: size.into(),
+        size: size.into_iter().chain(cells.size(&ground.input.snapshot, mover.vm)).collect(),
         stays: false,
         copy: Copying { bytes: size[2], ..Copying::default() },
     }
 }
 
-fn task_hosts(ground: &Ground<'_>, hosts: &[HostIx], movers: &[Mover]) -> Vec<TaskHost> {
+fn task_hosts(ground: &Ground<'_>, hosts: &[HostIx], movers: &[Mover], cells: &Cells) -> Vec<TaskHost> {
     let zero = [0i128; 3];
     let (mut here, mut in_the_end, mut all) = (vec![zero; hosts.len()], vec![zero; hosts.len()], zero);
     for mover in movers {
@@ -244,7 +247,10 @@ fn task_hosts(ground: &Ground<'_>, hosts: &[HostIx], movers: &[Mover]) -> Vec<Ta
         };
         TaskHost {
             name: ground.name(*ix).0,
-            capacity: (0..RESOURCES.len()).map(capacity).collect(),
+            capacity: (0..RESOURCES.len())
+                .map(capacity)
+                .chain(cells.capacity(&ground.input.snapshot, movers, i))
+                .collect(),
             // What has too little once the movers count in full takes nothing before they have gone.
             takes: free.iter().all(|free| *free >= 0) && ground.takes_nothing(*ix, movers[0].vm).is_none(),
             power: Power::On,

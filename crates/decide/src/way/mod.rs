@@ -18,6 +18,7 @@
 //! Complexity: linear in VMs for the sums; the questions are about the hosts concerned and [`field::HELPERS`] more, and the effort for
 //! each is bounded by a count, so that the same input gives the same answer.
 
+mod cells;
 mod company;
 mod field;
 mod steps;

@@ -10,8 +10,8 @@ use std::collections::BTreeMap;
 
 use ulm_model::HostIx;
 
-use super::HostBound;
 use super::part::fixed;
+use super::{HostBound, by_size};
 use crate::cost::{Sum, points};
 use crate::problem::{Curve, Points, Problem, Relation, RelationKind};
 
@@ -27,6 +27,7 @@ const ERROR: f64 = 1e-9;
 /// # Panics
 /// If the problem has a [`Problem::flaw`].
 pub fn cost(problem: &Problem, hosts: &HostBound) -> Points {
+    let problem = &*by_size(problem);
     let fixed = fixed(problem);
     let load = base(problem, &fixed);
     let curves: Sum = problem.curves.iter().map(|curve| of_curve(problem, &fixed, &load, curve)).sum();

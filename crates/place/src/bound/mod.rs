@@ -40,6 +40,8 @@ mod part;
 mod prices;
 mod steps;
 
+use std::borrow::Cow;
+
 use crate::problem::{Points, Problem};
 use cover::{Carrier, Load};
 use part::{Part, parts};
@@ -108,6 +110,7 @@ impl Why {
 /// If the problem has a [`Problem::flaw`].
 pub fn hosts(problem: &Problem) -> HostBound {
     assert_eq!(problem.flaw(), None, "a sound question");
+    let problem = &*by_size(problem);
     let mut sum = HostBound::default();
     let mut largest = 0;
     for part in parts(problem) {
@@ -119,6 +122,17 @@ pub fn hosts(problem: &Problem) -> HostBound {
         sum.points = sum.points.saturating_add(bound.points);
     }
     sum
+}
+
+/// The question without what VMs take loosely: no host needs to have it, and the least that it takes is nothing.
+fn by_size(problem: &Problem) -> Cow<'_, Problem> {
+    let mut problem = Cow::Borrowed(problem);
+    if problem.is_loose() {
+        for vm in &mut problem.to_mut().vms {
+            std::mem::take(&mut vm.loosely).into_iter().for_each(|r| vm.size[r] = 0);
+        }
+    }
+    problem
 }
 
 /// The best of all bounds for one part.

@@ -83,7 +83,7 @@ impl Placement<'_> {
             return enough || self.has_room_at_last(vm, host, None);
         };
         let stays = !self.kept.is_empty() && self.flat.home[goes as usize] == host;
-        if stays && self.shared.is_some() {
+        if stays && (self.shared.is_some() || self.loose) {
             return self.has_room_at_last(vm, host, Some(goes));
         }
         let theirs = size(goes);
@@ -105,7 +105,9 @@ impl Placement<'_> {
         let is_home = |vm: u32| flat.home[vm as usize] == host;
         let merged = self.shared.as_ref().map_or(0, |it| it.credit_of_those_at_home(host, Some(vm), goes));
         (0..problem.resources).all(|r| {
-            let keeps = |vm: u32| !problem.transient.is_empty() && problem.transient[r] && is_home(vm);
+            let transient = !problem.transient.is_empty() && problem.transient[r];
+            let loosely = |vm: u32| self.loose && problem.vms[vm as usize].loosely.contains(&r);
+            let keeps = |vm: u32| is_home(vm) && (transient || loosely(vm));
             let gone = goes.map_or(0, |goes| if keeps(goes) { 0 } else { size(goes, r) });
             let taken = if keeps(vm) { 0 } else { size(vm, r) };
             let enough = match &self.shared {
@@ -118,8 +120,9 @@ impl Placement<'_> {
             if enough {
                 return true;
             }
-            let left = goes.is_some_and(|goes| !is_home(goes) && gone > 0);
-            self.come[place + r] - u32::from(left) + u32::from(!is_home(vm) && size(vm, r) > 0) == 0
+            let left = goes.is_some_and(|goes| !is_home(goes) && gone > 0 && !loosely(goes));
+            let comes = !is_home(vm) && size(vm, r) > 0 && !loosely(vm);
+            self.come[place + r] - u32::from(left) + u32::from(comes) == 0
         })
     }
 
@@ -181,6 +184,19 @@ impl Placement<'_> {
         let size = |vm: Option<u32>| vm.map_or(0, |vm| Sum::from(self.problem.vms[vm as usize].size[r]));
         let more = size(comes) - size(goes);
         if self.shared.is_some() { more - self.credit(host, r, comes, goes) } else { more }
+    }
+
+    /// The same of a resource that VMs may take loosely.
+    fn more_there(&self, host: u32, r: usize, comes: Option<u32>, goes: Option<u32>) -> Sum {
+        let more = self.more(host, r, comes, goes);
+        if !self.loose {
+            return more;
+        }
+        let counts_not = |vm: Option<u32>| {
+            let vm = vm.map(|vm| &self.problem.vms[vm as usize]);
+            vm.map_or(0, |vm| Sum::from(vm.size[r] - vm.takes(r, host)))
+        };
+        more - counts_not(comes) + counts_not(goes)
     }
 
     fn curves_delta(&self, host: u32, comes: Option<u32>, goes: Option<u32>) -> Sum {
@@ -256,7 +272,7 @@ impl Placement<'_> {
             for (host, comes, goes) in changes {
                 if problem.sets[room.allowed as usize].contains(ulm_model::HostIx(*host)) {
                     let capacity = &problem.hosts[*host as usize].capacity;
-                    let load = |r: usize| self.load(*host)[r] + self.more(*host, r, *comes, *goes);
+                    let load = |r: usize| self.load(*host)[r] + self.more_there(*host, r, *comes, *goes);
                     have += i64::from(room.fits(capacity, load)) - i64::from(self.fits(*host, k));
                 }
             }

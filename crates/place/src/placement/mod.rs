@@ -47,9 +47,11 @@ pub struct Placement<'p> {
     /// Host × resources + resource; with equal pages merged.
     load: Vec<Sum>,
     /// What is taken beyond the load: by VMs that were moved from the host and keep their part, and by pages that are not merged yet.
-    /// Host × resources + resource. Empty if no resource is transient and nothing is shared.
+    /// Host × resources + resource. Empty if no resource is transient, nothing is shared and no VM takes anything loosely.
     kept: Vec<Sum>,
-    /// VMs that have come to the host and take any of the resource: host × resources + resource.
+    /// Whether any VM takes anything loosely.
+    loose: bool,
+    /// VMs that have come to the host and take any of the resource, not loosely: host × resources + resource.
     come: Vec<u32>,
     /// Host × curves + curve.
     curved: Vec<Points>,
@@ -87,7 +89,8 @@ impl<'p> Placement<'p> {
         let (hosts, vms) = (problem.hosts.len(), problem.vms.len());
         let at: Vec<u32> = problem.vms.iter().map(|vm| vm.at).collect();
         let flat = Flat::new(problem);
-        let may_keep = problem.transient.contains(&true) || problem.sharing.is_some();
+        let loose = problem.is_loose();
+        let may_keep = problem.transient.contains(&true) || problem.sharing.is_some() || loose;
         let exceeded = if flat.excesses.is_some() { 0 } else { hosts * problem.excesses.len() };
         let mut state = Placement {
             problem,
@@ -95,6 +98,7 @@ impl<'p> Placement<'p> {
             seat: vec![0; vms],
             load: problem.hosts.iter().flat_map(|host| host.base.iter().map(|it| Sum::from(*it))).collect(),
             kept: vec![0; if may_keep { hosts * problem.resources } else { 0 }],
+            loose,
             come: vec![0; hosts * problem.resources],
             curved: vec![0; hosts * problem.curves.len()],
             exceeded: vec![0; exceeded],
@@ -296,8 +300,8 @@ impl<'p> Placement<'p> {
         let it = &self.problem.vms[vm];
         let place = from as usize * self.problem.resources;
         for (r, size) in it.size.iter().enumerate() {
-            self.load[place + r] -= Sum::from(*size);
-            self.come[place + r] -= u32::from(from != it.at && *size > 0);
+            self.load[place + r] -= Sum::from(it.takes(r, from));
+            self.come[place + r] -= u32::from(from != it.at && *size > 0 && !it.loosely.contains(&r));
         }
         if let Some(excesses) = &mut self.flat.excesses {
             excesses.count(vm, from, -1);
@@ -340,8 +344,8 @@ impl<'p> Placement<'p> {
         self.on[host as usize].push(vm as u32);
         let place = host as usize * self.problem.resources;
         for (r, size) in it.size.iter().enumerate() {
-            self.load[place + r] += Sum::from(*size);
-            self.come[place + r] += u32::from(host != it.at && *size > 0);
+            self.load[place + r] += Sum::from(it.takes(r, host));
+            self.come[place + r] += u32::from(host != it.at && *size > 0 && !it.loosely.contains(&r));
         }
         if let Some(excesses) = &mut self.flat.excesses {
             excesses.count(vm, host, 1);

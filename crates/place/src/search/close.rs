@@ -46,7 +46,7 @@ pub(super) fn run(search: &mut Search<'_>) -> bool {
     let problem = search.problem();
     let vms = problem.vms.len() as u64;
     let left = (search.effort.evaluations.saturating_sub(search.evaluations)) / 2;
-    let transient = problem.transient.contains(&true);
+    let transient = problem.transient.contains(&true) || problem.is_loose();
     if transient || cluster::is_shared(problem) || problem.awake.iter().all(|it| *it <= 0) || left < vms * LEAST_STEPS {
         return false;
     }

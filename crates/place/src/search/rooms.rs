@@ -40,21 +40,38 @@ fn make(search: &mut Search<'_>, k: usize, room: &WantedRoom) -> bool {
     hosts.into_iter().any(|(.., host, vms)| !search.spent() && attempt(search, host, vms))
 }
 
-/// Which VMs go so that one more of the room fits on the host; `None`: it never does, or nobody needs to go.
+/// Which VMs go so that one more of the room fits on the host; `None`: it never does, or nobody needs to go. Of the parts of a host the
+/// one counts from which the fewest must go.
 fn who_goes(state: &Placement<'_>, bulk: &[u64], host: u32, k: usize, room: &WantedRoom) -> Option<Vec<u32>> {
-    let problem = state.problem();
-    let capacity = &problem.hosts[host as usize].capacity;
+    let capacity = &state.problem().hosts[host as usize].capacity;
+    let load = |r: usize| state.load(host)[r];
+    let lack = |r: usize, wanted: i128| (r, wanted - (i128::from(capacity[r]) - load(r)));
     let one_more = i128::from(state.fits(host, k)) + 1;
-    let need = |r: usize| one_more * i128::from(room.shape[r]) - (i128::from(capacity[r]) - state.load(host)[r]);
-    let limited = (0..problem.resources).filter(|r| room.shape[*r] > 0 && capacity[*r] != i64::MAX);
-    let mut needs: Vec<(usize, i128)> = limited.map(|r| (r, need(r))).filter(|it| it.1 > 0).collect();
+    let limited = (0..room.shape.len()).filter(|r| room.shape[*r] > 0 && capacity[*r] != i64::MAX);
+    let whole = limited.map(|r| lack(r, one_more * i128::from(room.shape[r])));
+    let mut needs: Vec<(usize, i128)> = whole.filter(|it| it.1 > 0).collect();
+    let in_parts: Vec<i128> = room.parts.iter().map(|part| i128::from(room.fits_in(*part, capacity, load))).collect();
+    if room.parts.is_empty() || in_parts.iter().sum::<i128>() >= one_more {
+        return who_covers(state, bulk, host, needs);
+    }
+    let with_part = |((r, each), fit): (&(usize, i64), &i128)| {
+        needs.push(lack(*r, (fit + 1) * i128::from(*each)));
+        let goes = who_covers(state, bulk, host, needs.clone());
+        needs.pop();
+        goes
+    };
+    room.parts.iter().zip(&in_parts).filter_map(with_part).min_by_key(Vec::len)
+}
+
+/// VMs that together free on the host what is needed of these resources; `None`: nobody does, or nothing is needed.
+fn who_covers(state: &Placement<'_>, bulk: &[u64], host: u32, mut needs: Vec<(usize, i128)>) -> Option<Vec<u32>> {
+    let problem = state.problem();
     let mut left: Vec<u32> = state.on(host).iter().copied().filter(|vm| !problem.vms[*vm as usize].stays).collect();
     let mut gone = Vec::new();
     while !needs.is_empty() {
         let covers = |vm: u32| -> i128 {
-            let part =
-                |(r, need): &(usize, i128)| i128::from(problem.vms[vm as usize].size[*r]).min(*need) * PARTS / need;
-            needs.iter().map(part).sum()
+            let takes = |r: usize| i128::from(problem.vms[vm as usize].takes(r, host));
+            needs.iter().map(|(r, need)| takes(*r).min(*need) * PARTS / need).sum()
         };
         let best = (0..left.len()).max_by_key(|i| {
             let vm = left[*i];
@@ -65,7 +82,7 @@ fn who_goes(state: &Placement<'_>, bulk: &[u64], host: u32, k: usize, room: &Wan
         }
         let vm = left.swap_remove(best);
         for (r, need) in &mut needs {
-            *need -= i128::from(problem.vms[vm as usize].size[*r]);
+            *need -= i128::from(problem.vms[vm as usize].takes(*r, host));
         }
         needs.retain(|it| it.1 > 0);
         gone.push(vm);

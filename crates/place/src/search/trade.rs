@@ -293,10 +293,12 @@ impl<'p> Trade<'p> {
     fn worth(&self, kind: usize) -> i64 {
         let Some(parts) = self.kinds.get(kind).map(|kind| kind.members[0].len()) else { return 0 };
         let of_room = |room: &WantedRoom| {
-            let part = |(size, shape): (&i64, &i64)| {
-                i128::from(*size) * i128::from(room.points) * parts as i128 / i128::from(*shape)
+            let part = |(size, shape): (i64, i64)| {
+                i128::from(size) * i128::from(room.points) * parts as i128 / i128::from(shape)
             };
-            self.size(kind).iter().zip(&room.shape).filter(|it| *it.1 > 0).map(part).max().unwrap_or(0)
+            let shape = self.size(kind).iter().copied().zip(room.shape.iter().copied()).filter(|it| it.1 > 0);
+            let in_parts = room.parts.iter().map(|(r, each)| (self.size(kind)[*r], *each));
+            shape.chain(in_parts).map(part).max().unwrap_or(0)
         };
         let points = self.problem.rooms.iter().map(of_room).max().unwrap_or(0);
         self.scaled(points).max(UNIT / 64)
@@ -568,7 +570,8 @@ fn kinds<'p>(problem: &'p Problem, domains: Option<&[u32]>) -> Option<Vec<Kind<'
         related[*vm as usize] += 1;
     }
     let mut kinds: BTreeMap<(usize, Sort<'_>), Vec<Vec<u32>>> = BTreeMap::new();
-    let moves = |vm: u32| !problem.vms[vm as usize].stays;
+    // What takes anything loosely is not the same wherever it is.
+    let moves = |vm: u32| !problem.vms[vm as usize].stays && problem.vms[vm as usize].loosely.is_empty();
     for vm in (0..problem.vms.len() as u32).filter(|vm| moves(*vm) && related[*vm as usize] == 0) {
         kinds.entry((1, sort_of(problem, vm))).or_default().push(vec![vm]);
     }

@@ -22,11 +22,14 @@ pub enum Mix {
     Machines,
     /// Shared pages, and hosts that cost something when awake.
     Sharing,
+    /// Cells of hosts: VMs in one, or loosely in some; and room that is wanted in one.
+    Cells,
     /// All of it.
     All,
 }
 
-pub const MIXES: [Mix; 7] = [Mix::Spread, Mix::Sleep, Mix::Rules, Mix::Rooms, Mix::Machines, Mix::Sharing, Mix::All];
+pub const MIXES: [Mix; 8] =
+    [Mix::Spread, Mix::Sleep, Mix::Rules, Mix::Rooms, Mix::Machines, Mix::Sharing, Mix::Cells, Mix::All];
 pub const RESOURCES: usize = 2;
 
 impl Mix {
@@ -58,6 +61,7 @@ fn of(mix: Mix, hosts: usize, vms: usize, unit: i64) -> impl Strategy<Value = Pr
         stays,
         move_cost,
         stay_cost: if urgent && mix.has(Mix::Rules) { 500 } else { 0 },
+        loosely: Vec::new(),
     });
     let sets =
         prop::collection::vec(prop::collection::vec(prop::bool::weighted(0.8), hosts), 2).prop_map(move |sets| {
@@ -110,13 +114,14 @@ fn of(mix: Mix, hosts: usize, vms: usize, unit: i64) -> impl Strategy<Value = Pr
         power,
         weight,
     });
-    let curves = prop::collection::vec(curve, if matches!(mix, Mix::Rooms | Mix::Machines) { 0..1 } else { 1..3 })
-        .prop_map(|mut curves| {
-            for (i, curve) in curves.iter_mut().enumerate() {
-                curve.resource = i % RESOURCES;
-            }
-            curves
-        });
+    let curves =
+        prop::collection::vec(curve, if matches!(mix, Mix::Rooms | Mix::Machines | Mix::Cells) { 0..1 } else { 1..3 })
+            .prop_map(|mut curves| {
+                for (i, curve) in curves.iter_mut().enumerate() {
+                    curve.resource = i % RESOURCES;
+                }
+                curves
+            });
     let awake = prop::collection::vec(0i64..300, if mix.has(Mix::Sleep) || mix == Mix::Sharing { hosts } else { 0 });
     let table = (
         prop::collection::vec(0u32..2, vms),
@@ -129,11 +134,13 @@ fn of(mix: Mix, hosts: usize, vms: usize, unit: i64) -> impl Strategy<Value = Pr
     let room = (1i64..9, 0i64..9, 0u32..3, 1u32..4, 50i64..200);
     let room = room.prop_map(move |(a, b, allowed, count, points)| WantedRoom {
         shape: vec![a * unit, b * unit],
+        parts: Vec::new(),
         allowed,
         count,
         points,
     });
-    let rooms = prop::collection::vec(room, if mix.has(Mix::Rooms) { 1..3 } else { 0..1 });
+    let some_rooms = mix.has(Mix::Rooms) || mix == Mix::Cells;
+    let rooms = prop::collection::vec(room, if some_rooms { 1..3 } else { 0..1 });
     let parts = (
         prop::collection::vec(host, hosts),
         prop::collection::vec(vm, vms),
@@ -143,10 +150,10 @@ fn of(mix: Mix, hosts: usize, vms: usize, unit: i64) -> impl Strategy<Value = Pr
         awake,
         tables,
         rooms,
-        (dependencies, excesses, transient, disruption, sharing(hosts, vms, unit)),
+        (dependencies, excesses, transient, disruption, sharing(hosts, vms, unit), cells(hosts, vms)),
     );
     parts.prop_map(move |(hosts, vms, sets, relations, curves, awake, tables, rooms, machines)| {
-        let (dependencies, excesses, transient, disruption, sharing) = machines;
+        let (dependencies, excesses, transient, disruption, sharing, cells) = machines;
         let mut problem = Problem {
             resources: RESOURCES,
             hosts,
@@ -165,6 +172,9 @@ fn of(mix: Mix, hosts: usize, vms: usize, unit: i64) -> impl Strategy<Value = Pr
         };
         if mix.has(Mix::Sharing) {
             share(&mut problem, sharing);
+        }
+        if mix.has(Mix::Cells) {
+            divide(&mut problem, &cells, unit);
         }
         assert_eq!(problem.flaw(), None);
         problem
@@ -200,6 +210,59 @@ fn share(problem: &mut Problem, mut sharing: Sharing) {
     problem.sharing = Some(sharing);
 }
 
+/// Cells that a host may have.
+const CELLS: usize = 2;
+
+/// How hosts are divided into cells.
+#[derive(Clone, Debug)]
+struct Cells {
+    /// For each host what each of its cells has beside what VMs take there.
+    free: Vec<[i64; CELLS]>,
+    /// For each VM: in this one, by size; from [`CELLS`] on: loosely in all, or in none.
+    of: Vec<usize>,
+    /// Whether a room must be in one of them.
+    wanted: [bool; 2],
+}
+
+fn cells(hosts: usize, vms: usize) -> impl Strategy<Value = Cells> {
+    let free = prop::collection::vec((0i64..8, 0i64..8).prop_map(|(a, b)| [a, b]), hosts);
+    let of = prop::collection::vec(0..CELLS + 2, vms);
+    let wanted = (prop::bool::weighted(0.8), any::<bool>());
+    (free, of, wanted).prop_map(|(free, of, wanted)| Cells { free, of, wanted: [wanted.0, wanted.1] })
+}
+
+/// Makes each cell a resource more.
+fn divide(problem: &mut Problem, cells: &Cells, unit: i64) {
+    problem.resources += CELLS;
+    if !problem.transient.is_empty() {
+        problem.transient.extend([false; CELLS]);
+    }
+    for (host, free) in problem.hosts.iter_mut().zip(&cells.free) {
+        host.capacity.extend(free.map(|free| free * unit));
+        host.base.extend([0; CELLS]);
+    }
+    for (vm, of) in problem.vms.iter_mut().zip(&cells.of) {
+        let size = vm.size[0];
+        for cell in 0..CELLS {
+            let (r, takes) = (RESOURCES + cell, *of == cell || *of == CELLS);
+            vm.size.push(if takes { size } else { 0 });
+            if *of == cell {
+                let capacity = &mut problem.hosts[vm.at as usize].capacity[r];
+                *capacity = capacity.saturating_add(size);
+            }
+        }
+        if *of == CELLS {
+            vm.loosely = (RESOURCES..RESOURCES + CELLS).collect();
+        }
+    }
+    for (room, wanted) in problem.rooms.iter_mut().zip(cells.wanted) {
+        room.shape.extend([0; CELLS]);
+        if wanted {
+            room.parts = (RESOURCES..RESOURCES + CELLS).map(|r| (r, room.shape[0])).collect();
+        }
+    }
+}
+
 /// What VMs on the host that have not moved give as credit among each other.
 fn credit(problem: &Problem, at: &[u32], host: usize, resource: usize) -> i128 {
     let Some(sharing) = problem.sharing.as_ref().filter(|it| it.resources.contains(&resource) && it.merges[host])
@@ -229,10 +292,14 @@ pub fn unsound(problem: &Problem, at: &[u32]) -> Option<String> {
             let transient = problem.transient.get(r).copied().unwrap_or(false);
             let left = |(vm, at): &(&PlaceVm, &u32)| transient && vm.at as usize == h && **at as usize != h;
             let kept = problem.vms.iter().zip(at).filter(left).map(|(vm, _)| i128::from(vm.size[r])).sum::<i128>();
-            let load = i128::from(host.base[r]) + on().map(|vm| i128::from(vm.size[r])).sum::<i128>() + kept
-                - credit(problem, at, h, r);
+            // What is taken loosely counts only where a VM has come to, and only for others.
+            let loosely = |vm: &PlaceVm| vm.loosely.contains(&r);
+            let counts = |vm: &&PlaceVm| vm.at as usize != h || !loosely(vm);
+            let load =
+                i128::from(host.base[r]) + on().filter(counts).map(|vm| i128::from(vm.size[r])).sum::<i128>() + kept
+                    - credit(problem, at, h, r);
             let over = host.capacity[r] != i64::MAX && load > i128::from(host.capacity[r]);
-            if over && on().any(|vm| vm.at as usize != h && vm.size[r] > 0) {
+            if over && on().any(|vm| vm.at as usize != h && vm.size[r] > 0 && !loosely(vm)) {
                 return Some(format!("host {h} took more of {r} than it has"));
             }
         }
