@@ -30,7 +30,7 @@ fn evens() -> Policy {
 }
 
 async fn cluster() -> Simulated {
-    let cluster = Simulated::in_memory(&Scenario::noisy(6, 40, 1), evens()).await;
+    let cluster = Simulated::in_memory(&Scenario::noisy(4, 16, 1), evens()).await;
     cluster.run_for(evens().observe.interval * 4).await;
     cluster
 }

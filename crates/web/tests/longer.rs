@@ -33,7 +33,7 @@ fn evens() -> Policy {
 
 /// A daemon that finds something to be better elsewhere.
 async fn served() -> Served {
-    let cluster = SimCluster::new(&Scenario::noisy(6, 40, 1), Arc::new(SystemClock)).expect("the scenario is sound");
+    let cluster = SimCluster::new(&Scenario::noisy(4, 16, 1), Arc::new(SystemClock)).expect("the scenario is sound");
     let hosts = cluster.world().host_names();
     let served = Served::with(Arc::new(SimConnector(cluster)), evens());
     for host in hosts {
