@@ -78,23 +78,25 @@ impl Placement<'_> {
         if !self.kept.is_empty() && self.flat.home[vm as usize] == host {
             return self.has_room_at_last(vm, host, goes);
         }
-        let Some(goes) = goes else {
-            let enough = mine.iter().zip(free).all(|(size, free)| size <= free);
-            return enough || self.has_room_at_last(vm, host, None);
+        let plain = self.shared.is_none() && !self.loose;
+        let short = match goes {
+            None => mine.iter().zip(free).position(|(size, free)| size > free),
+            Some(goes) => {
+                let stays = !self.kept.is_empty() && self.flat.home[goes as usize] == host;
+                if stays && !plain {
+                    return self.has_room_at_last(vm, host, Some(goes));
+                }
+                let (theirs, transient) = (size(goes), &self.problem.transient);
+                let gone = |r: usize| if stays && transient[r] { 0 } else { theirs[r] };
+                mine.iter().zip(free).enumerate().position(|(r, (mine, free))| mine - gone(r) > *free)
+            }
         };
-        let stays = !self.kept.is_empty() && self.flat.home[goes as usize] == host;
-        if stays && (self.shared.is_some() || self.loose) {
-            return self.has_room_at_last(vm, host, Some(goes));
+        match short {
+            None => true,
+            // What comes and takes of it makes it short, whatever was there.
+            Some(r) if plain && mine[r] > 0 && self.flat.home[vm as usize] != host => false,
+            Some(_) => self.has_room_at_last(vm, host, goes),
         }
-        let theirs = size(goes);
-        let enough = if stays {
-            let transient = &self.problem.transient;
-            let gone = |r: usize| if transient[r] { 0 } else { theirs[r] };
-            (0..resources).all(|r| mine[r] - gone(r) <= free[r])
-        } else {
-            mine.iter().zip(theirs).zip(free).all(|((mine, theirs), free)| mine - theirs <= *free)
-        };
-        enough || self.has_room_at_last(vm, host, Some(goes))
     }
 
     /// The same, where it is not seen at a glance.

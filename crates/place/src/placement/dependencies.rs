@@ -3,20 +3,23 @@
 //!
 //! They are kept in this sense: the domains where VMs lack what they need never get more than at the start.
 //!
-//! Complexity: a weighed change costs two look-ups for each dependency of the VM. Memory: dependencies × hosts.
+//! Complexity: a weighed change costs two look-ups for each dependency of the VM. Memory: dependencies × domains.
+
+use std::collections::BTreeMap;
 
 use crate::cost::Sum;
 use crate::problem::{Dependency, Problem};
 
 /// Dependencies and counts.
 #[derive(Clone, Debug)]
-pub(super) struct Dependencies<'p> {
-    problem: &'p Problem,
+pub(super) struct Dependencies {
+    /// The domains of hosts, one list for all dependencies that share it.
+    domains: Vec<u32>,
     /// For each VM where its dependencies begin in `of`; one more at the end. Empty if there are none at all.
     begin: Vec<u32>,
     /// The dependencies of all VMs, those of each ascending.
     of: Vec<Part>,
-    /// Dependency × hosts + domain.
+    /// For each dependency those of its domains.
     counts: Vec<Count>,
     /// For each dependency in how many domains something is lacking, now and at the start.
     lacking: Vec<[u32; 2]>,
@@ -26,6 +29,10 @@ pub(super) struct Dependencies<'p> {
 #[derive(Clone, Copy, Debug)]
 struct Part {
     dependency: u32,
+    /// Where the dependency's domains begin.
+    domains: u32,
+    /// Where its counts begin.
+    counts: u32,
     /// Whether it needs others; else it is one of the others.
     needs: bool,
 }
@@ -47,26 +54,31 @@ impl Count {
     }
 }
 
-impl<'p> Dependencies<'p> {
-    pub fn new(problem: &'p Problem) -> Self {
-        let mut it = Dependencies { problem, begin: vec![], of: vec![], counts: vec![], lacking: vec![] };
+impl Dependencies {
+    pub fn new(problem: &Problem) -> Self {
+        let mut it = Dependencies { domains: vec![], begin: vec![], of: vec![], counts: vec![], lacking: vec![] };
         if problem.dependencies.is_empty() {
             return it;
         }
-        let mut parts: Vec<(u32, Part)> = Vec::new();
+        let (mut parts, mut known, mut counts) = (Vec::new(), BTreeMap::new(), 0);
         for (i, dependency) in problem.dependencies.iter().enumerate() {
+            let domains = *known.entry(&dependency.domains).or_insert_with(|| {
+                it.domains.extend_from_slice(&dependency.domains);
+                (it.domains.len() - dependency.domains.len()) as u32
+            });
             for (list, needs) in [(&dependency.vms, true), (&dependency.of, false)] {
-                parts.extend(list.iter().map(|vm| (*vm, Part { dependency: i as u32, needs })));
+                parts.extend(list.iter().map(|vm| (*vm, Part { dependency: i as u32, domains, counts, needs })));
             }
+            counts += dependency.domains.iter().max().map_or(0, |last| last + 1);
         }
         parts.sort_by_key(|(vm, part)| (*vm, part.dependency));
         let before = |vm: usize| parts.partition_point(|(of, _)| (*of as usize) < vm) as u32;
         it.begin = (0..=problem.vms.len()).map(before).collect();
         it.of = parts.iter().map(|(_, part)| *part).collect();
-        it.counts = vec![Count::default(); problem.dependencies.len() * problem.hosts.len()];
+        it.counts = vec![Count::default(); counts as usize];
         it.lacking = vec![[0; 2]; problem.dependencies.len()];
         for (vm, part) in parts {
-            it.count(part, problem.vms[vm as usize].at, 1);
+            it.count(part, it.place(part, problem.vms[vm as usize].at), 1);
         }
         it.lacking.iter_mut().for_each(|[now, before]| *before = *now);
         it
@@ -105,8 +117,12 @@ impl<'p> Dependencies<'p> {
     /// Counts a VM's move.
     pub fn moved(&mut self, vm: usize, from: u32, to: u32) {
         for k in self.range(vm) {
-            self.count(self.of[k], from, -1);
-            self.count(self.of[k], to, 1);
+            let part = self.of[k];
+            let (left, reached) = (self.place(part, from), self.place(part, to));
+            if left != reached {
+                self.count(part, left, -1);
+                self.count(part, reached, 1);
+            }
         }
     }
 
@@ -130,12 +146,10 @@ impl<'p> Dependencies<'p> {
     }
 
     fn place(&self, part: Part, host: u32) -> usize {
-        let domain = self.problem.dependencies[part.dependency as usize].domains[host as usize];
-        part.dependency as usize * self.problem.hosts.len() + domain as usize
+        (part.counts + self.domains[(part.domains + host) as usize]) as usize
     }
 
-    fn count(&mut self, part: Part, host: u32, more: i32) {
-        let place = self.place(part, host);
+    fn count(&mut self, part: Part, place: usize, more: i32) {
         let (before, after) = (self.counts[place], self.counts[place].with(part, more));
         self.counts[place] = after;
         let lacking = &mut self.lacking[part.dependency as usize][0];

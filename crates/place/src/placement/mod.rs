@@ -63,7 +63,7 @@ pub struct Placement<'p> {
     have: Vec<u64>,
     flat: Flat,
     ties: Ties,
-    dependencies: Dependencies<'p>,
+    dependencies: Dependencies,
     shared: Option<Shared<'p>>,
     moved: Moved,
     /// For each VM the least that the tables can cost for it.
