@@ -131,7 +131,10 @@ fn nothing_comes_together_on_hosts_that_do_not_merge() {
     let mut cluster = mixed(true);
     cluster.snapshot.hosts.iter_mut().for_each(|host| host.merging = None);
     cluster.policy.goals.push(merge(16));
-    assert_eq!(cluster.moves(), [""; 0]);
+    let decision = cluster.decide();
+    assert_eq!(moves(&decision), [""; 0]);
+    let aside = decision.report.goals[0].aside[0].to_string();
+    assert!(aside.contains("no host was seen to merge"), "{aside}");
 }
 
 #[test]

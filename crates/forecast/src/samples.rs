@@ -19,7 +19,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use ulm_model::text::Document;
-use ulm_model::{Bytes, Share, Sharing, SharingGroup, SharingNode, Snapshot, Trust, Vm, VmIx, VmSelector};
+use ulm_model::{Bytes, Share, Sharing, SharingGroup, SharingNode, Snapshot, Trust, VmIx};
 
 /// Samples of VMs' pages.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -95,18 +95,18 @@ impl Samples {
         by_vm: &[Option<Pages>],
         snapshot: &Snapshot,
         groups: &[SharingGroup],
-        selects: impl Fn(&VmSelector, &Vm) -> bool,
+        belongs: impl Fn(&Snapshot, &[SharingGroup]) -> Vec<Option<usize>>,
     ) -> Vec<SharingGroup> {
         let mut learned = groups.to_vec();
         let mut measured: BTreeMap<(usize, Vec<String>), Measured> = BTreeMap::new();
         for (at, group) in learned.iter_mut().enumerate() {
-            for (path, weight) in self.of_group(by_vm, snapshot, groups, at, &selects) {
+            for (path, weight) in self.of_group(by_vm, snapshot, groups, at, &belongs) {
                 group.nodes.retain(|node| node.path != path);
                 group.nodes.push(SharingNode { path: path.clone(), weight: weight.likely });
                 measured.insert((at, path), weight);
             }
         }
-        let sharing = Sharing::of(snapshot, &learned, &selects);
+        let sharing = Sharing::of(snapshot, &learned, &belongs);
         let mut sums = vec![(0_u128, 0_u128); groups.len()];
         for class in &sharing.classes {
             let others = class.vms.len() as u128 - 1;
@@ -130,12 +130,12 @@ impl Samples {
         snapshot: &Snapshot,
         groups: &[SharingGroup],
         at: usize,
-        selects: impl Fn(&VmSelector, &Vm) -> bool,
+        belongs: impl Fn(&Snapshot, &[SharingGroup]) -> Vec<Option<usize>>,
     ) -> Vec<(Vec<String>, Measured)> {
-        let mut tree = Tree::default();
+        let (mut tree, group_of) = (Tree::default(), belongs(snapshot, groups));
         for (ix, vm) in snapshot.vms_ix().filter(|(_, vm)| vm.mergeable()) {
             let Some(pages) = &by_vm[ix.at()] else { continue };
-            if groups.iter().position(|group| selects(&group.vms, vm)) == Some(at) {
+            if group_of[ix.at()] == Some(at) {
                 tree.put(&groups[at].path(vm), pages);
             }
         }

@@ -19,7 +19,7 @@
 
 use std::collections::BTreeSet;
 
-use ulm_model::{Bytes, HostIx, Share, Sharing, SharingClass, SharingGroup, Snapshot, Trust, Vm, VmIx, VmSelector};
+use ulm_model::{Bytes, HostIx, Share, Sharing, SharingClass, SharingGroup, Snapshot, Trust, VmIx};
 
 /// What one host shows.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,16 +36,16 @@ struct Observation {
 const DEVIATIONS: u128 = 2;
 
 /// Learns from one round of observation how far each group is to be believed, and says so in it. By group the number of hosts from which
-/// that was learned.
+/// that was learned. `belongs` says for each VM the first group that selects it.
 pub fn believe(
     snapshot: &Snapshot,
     groups: &mut [SharingGroup],
-    selects: impl Fn(&VmSelector, &Vm) -> bool,
+    belongs: impl Fn(&Snapshot, &[SharingGroup]) -> Vec<Option<usize>>,
 ) -> Vec<u32> {
     if groups.is_empty() {
         return Vec::new();
     }
-    let mut seen = observations(snapshot, groups.len(), &Sharing::of(snapshot, groups, selects));
+    let mut seen = observations(snapshot, groups.len(), &Sharing::of(snapshot, groups, belongs));
     take_off_the_rest(&mut seen);
     let of = |(at, group): (usize, &mut SharingGroup)| {
         let (trust, hosts) = of_group(&seen, at, group.trust.sure);

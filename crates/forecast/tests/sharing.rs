@@ -57,8 +57,9 @@ fn group(name: &str, weights: [u64; 3], trust: u32) -> SharingGroup {
     }
 }
 
-fn selects(selector: &VmSelector, vm: &Vm) -> bool {
-    selector.tag.iter().any(|tag| vm.tags.contains(tag))
+fn belongs(snapshot: &Snapshot, groups: &[SharingGroup]) -> Vec<Option<usize>> {
+    let selects = |group: &SharingGroup, vm: &Vm| group.vms.tag.iter().any(|tag| vm.tags.contains(tag));
+    snapshot.vms.iter().map(|vm| groups.iter().position(|group| selects(group, vm))).collect()
 }
 
 /// So many hosts with so many VMs of each of the groups, where this part (in per cent) of what each group says is saved in truth.
@@ -78,7 +79,7 @@ fn cluster(hosts: u32, vms: u32, groups: &[(&str, u64)]) -> Snapshot {
 /// Sure and likely parts in per cent, and hosts, by group.
 fn learned(snapshot: &Snapshot, groups: &[SharingGroup]) -> Vec<(u32, u32, u32)> {
     let mut groups = groups.to_vec();
-    let hosts = believe(snapshot, &mut groups, selects);
+    let hosts = believe(snapshot, &mut groups, belongs);
     let told = groups.iter().map(|group| group.trust).zip(hosts);
     told.map(|(trust, hosts)| (trust.sure.0 / 100, trust.likely.0 / 100, hosts)).collect()
 }
@@ -191,7 +192,7 @@ fn node(groups: &[SharingGroup], path: &[&str]) -> u64 {
 fn all_pages_give_the_weights_of_the_tree_exactly() {
     let (snapshot, samples) = sampled(&truth(1, 4, [300, 100]), 1);
     let by_vm = samples.by_vm(&snapshot).unwrap();
-    let learned = samples.learn(&by_vm, &snapshot, &[group("a", [1, 1, 1], 0)], selects);
+    let learned = samples.learn(&by_vm, &snapshot, &[group("a", [1, 1, 1], 0)], belongs);
     // Of the version there is one value: the pages of the system show there.
     assert_eq!(node(&learned, &["debian"]), 0);
     assert_eq!(node(&learned, &["debian", "1"]), 300);
@@ -203,8 +204,8 @@ fn all_pages_give_the_weights_of_the_tree_exactly() {
 fn the_tree_says_what_all_vms_of_it_need_together() {
     let (snapshot, samples) = sampled(&truth(2, 5, [300, 100]), 64);
     let by_vm = samples.by_vm(&snapshot).unwrap();
-    let learned = samples.learn(&by_vm, &snapshot, &[group("a", [1, 1, 1], 0)], selects);
-    let sharing = Sharing::of(&snapshot, &learned, selects);
+    let learned = samples.learn(&by_vm, &snapshot, &[group("a", [1, 1, 1], 0)], belongs);
+    let sharing = Sharing::of(&snapshot, &learned, belongs);
     let all = || snapshot.vms_ix().map(|(ix, _)| ix);
     let full: Bytes = all().map(|vm| samples.footprint(&by_vm, [vm])).sum();
     let by_tree = full.saturating_sub(sharing.saved(all(), |class| class.weight));
@@ -256,7 +257,7 @@ proptest! {
     fn sampled_weights_are_near_the_truth(seed in any::<u64>(), os in 200u64..400, app in 50u64..200) {
         let (snapshot, samples) = sampled(&truth(seed, 4, [os, app]), 128);
         let by_vm = samples.by_vm(&snapshot).unwrap();
-        let learned = samples.learn(&by_vm, &snapshot, &[group("a", [1, 1, 1], 0)], selects);
+        let learned = samples.learn(&by_vm, &snapshot, &[group("a", [1, 1, 1], 0)], belongs);
         let off = |mib: u64| 4 * (mib * 256 / 128).isqrt() * 128 / 256 + 1;
         for (path, mib) in [(&["debian", "1"][..], os), (&["bsd", "1", "web"], app)] {
             prop_assert!(node(&learned, path).abs_diff(mib) <= off(os + app), "{:?}: {} of {}", path, node(&learned, path), mib);

@@ -35,7 +35,7 @@
 //!     trust: Trust::stated(Share::percent(50)),
 //!     reserve: Share::percent(15),
 //! };
-//! let sharing = Sharing::of(&snapshot, &[group], |selector, vm| selector.tag.iter().any(|tag| vm.tags.contains(tag)));
+//! let sharing = Sharing::of(&snapshot, &[group], |snapshot, _| vec![Some(0); snapshot.vms.len()]);
 //! assert_eq!(sharing.saved(snapshot.vms_ix().map(|(ix, _)| ix), |class| class.weight), Bytes(0));
 //! ```
 
@@ -192,15 +192,20 @@ struct Node<'v> {
 impl Sharing {
     /// The classes of a snapshot.
     ///
-    /// `selects` says whether a selector means a VM. A VM's path ends where the weights would pass its memory.
+    /// `belongs` says for each VM the first group that selects it. A VM's path ends where the weights would pass its memory.
     ///
-    /// Complexity: VMs × groups for the selectors, and one look-up for each level of each VM.
-    pub fn of(snapshot: &Snapshot, groups: &[SharingGroup], selects: impl Fn(&VmSelector, &Vm) -> bool) -> Sharing {
+    /// Complexity: one look-up for each level of each VM.
+    pub fn of(
+        snapshot: &Snapshot,
+        groups: &[SharingGroup],
+        belongs: impl Fn(&Snapshot, &[SharingGroup]) -> Vec<Option<usize>>,
+    ) -> Sharing {
+        let group_of = belongs(snapshot, groups);
         let own: Vec<BTreeMap<Vec<&str>, Bytes>> = groups.iter().map(SharingGroup::own_weights).collect();
         // First the root of each group, which has no value.
         let mut nodes: Vec<Node<'_>> = groups.iter().map(|_| Node::default()).collect();
         for (ix, vm) in snapshot.vms_ix().filter(|(_, vm)| vm.mergeable()) {
-            let Some(at) = groups.iter().position(|group| selects(&group.vms, vm)) else { continue };
+            let Some(at) = group_of[ix.at()] else { continue };
             let (path, mut node, mut sum) = (groups[at].path(vm), at, Bytes(0));
             for (depth, level) in (0..path.len()).zip(&groups[at].levels) {
                 let next = nodes.len();

@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 
 use ulm_forecast::believe;
 use ulm_model::{HostSelector, Level, Reason, Rule, RuleKind, Rulebook, Snapshot, VmId, VmSelector};
-use ulm_rules::select::selects_vm;
+use ulm_rules::index::sharing_groups;
 
 use crate::Policy;
 
@@ -50,7 +50,7 @@ impl Policy {
     /// And what VMs ask for that cannot be obeyed, with the reason, by VM.
     pub fn rulebook_for(&self, snapshot: &Snapshot) -> (Rulebook, Vec<(VmId, Reason)>) {
         let mut book = self.rulebook();
-        believe(snapshot, &mut book.sharing, selects_vm);
+        believe(snapshot, &mut book.sharing, sharing_groups);
         let mut aside = Vec::new();
         let mut tags: BTreeMap<&str, Vec<VmId>> = BTreeMap::new();
         // By all the pins of a VM together: with several it may be on any of these hosts, so they are one rule.

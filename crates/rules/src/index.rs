@@ -10,7 +10,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use ulm_model::{HostIx, Rule, RuleKind, Snapshot, VmId, VmIx};
+use ulm_model::{HostIx, Rule, RuleKind, SharingGroup, Snapshot, VmId, VmIx};
 
 use crate::pattern::matches;
 use crate::select::{ID_LENGTH, id_text};
@@ -70,6 +70,16 @@ impl Index {
     pub fn selects_host(&self, rule: u32, host: HostIx) -> bool {
         self.of_host(host).binary_search(&rule).is_ok()
     }
+}
+
+/// For each VM of the snapshot the first of the groups that selects it.
+pub fn sharing_groups(snapshot: &Snapshot, groups: &[SharingGroup]) -> Vec<Option<usize>> {
+    let mut matcher = Matcher::default();
+    for (i, group) in groups.iter().enumerate() {
+        matcher.add(i as u32, true, &group.vms.name, &group.vms.tag);
+    }
+    let lists = matcher.lists(snapshot.vms.iter().map(|vm| (vm.name.as_str(), Some(vm.id), &vm.tags)));
+    (0..snapshot.vms.len()).map(|vm| lists.of(vm).first().map(|group| *group as usize)).collect()
 }
 
 impl Lists {

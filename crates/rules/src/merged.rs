@@ -9,7 +9,7 @@
 
 use ulm_model::{Bytes, Host, HostIx, Rulebook, Sharing, SharingClass, Snapshot, VmIx};
 
-use crate::select::selects_vm;
+use crate::index::sharing_groups;
 use crate::state::State;
 
 /// Who stays, and what that saves.
@@ -60,7 +60,7 @@ impl Merged {
         if rulebook.sharing.is_empty() || !snapshot.hosts.iter().any(Host::merges) {
             return Merged::default();
         }
-        let sharing = Sharing::of(snapshot, &rulebook.sharing, selects_vm);
+        let sharing = Sharing::of(snapshot, &rulebook.sharing, sharing_groups);
         let mut stays = vec![true; snapshot.vms.len()];
         snapshot.in_flight.iter().for_each(|flight| stays[flight.vm.at()] = false);
         let mut there: Vec<Vec<u32>> = vec![Vec::new(); snapshot.hosts.len()];
@@ -216,7 +216,12 @@ mod tests {
             Remains { credit: Bytes::mib(256), loss: Bytes::gib(1) },
             "the loss is by the stated weights"
         );
+        assert!(state.gives_credit(VmIx(1)));
         state.begin(VmIx(1), HostIx(1));
+        assert!(!state.gives_credit(VmIx(1)), "it gives none any more");
+        let without = |vm: u32| state.merged_without(HostIx(0), [VmIx(vm)]);
+        assert_eq!(without(1), Remains { credit: Bytes::mib(256), loss: Bytes::gib(1) }, "it goes once");
+        assert_eq!(without(2), Remains { credit: Bytes(0), loss: Bytes::gib(2) }, "what both take with them");
         assert_eq!(state.load(HostIx(0)).promised(), Bytes::mib(12 * 1024 - 256), "it counts in full on both");
         assert_eq!(state.load(HostIx(1)).promised(), Bytes::gib(4));
         state.remove(VmIx(1), HostIx(0));

@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 use ulm_model::*;
-use ulm_rules::index::Index;
+use ulm_rules::index::{Index, sharing_groups};
 use ulm_rules::select::{selects_host, selects_vm};
 use uuid::Uuid;
 
@@ -88,5 +88,26 @@ proptest! {
             let expected: Vec<u32> = all().filter(|(_, rule)| selects_host(&rule.hosts, host)).map(|(i, _)| i).collect();
             prop_assert_eq!(index.of_host(ix), expected);
         }
+    }
+
+    #[test]
+    fn a_vm_belongs_to_the_first_sharing_group_that_selects_it(
+        groups in proptest::collection::vec((patterns(), patterns()), 0..5),
+        things in proptest::collection::vec(("[ab]{0,4}", tags()), 1..8),
+    ) {
+        let group = |(name, tag)| SharingGroup {
+            name: "g".into(),
+            vms: VmSelector { name, tag },
+            levels: vec![],
+            nodes: vec![],
+            trust: Trust::stated(Share::WHOLE),
+            reserve: Share::ZERO,
+        };
+        let groups: Vec<SharingGroup> = groups.into_iter().map(group).collect();
+        let vms = things.into_iter().enumerate().map(|(i, (name, tags))| vm(i, name, tags)).collect();
+        let snapshot = Snapshot { vms, ..Snapshot::default() };
+        let first = |vm: &Vm| groups.iter().position(|group| selects_vm(&group.vms, vm));
+        let expected: Vec<Option<usize>> = snapshot.vms.iter().map(first).collect();
+        prop_assert_eq!(sharing_groups(&snapshot, &groups), expected);
     }
 }

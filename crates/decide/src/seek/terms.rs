@@ -65,9 +65,13 @@ pub(super) fn add(question: &mut Question, round: &Round<'_>, goal: &Goal) -> Ve
             }
         }
         GoalKind::Merge(merge) => {
+            let aside =
+                |what: &str| vec![Reason::Impossible { of: format!("goal `{}`", goal.name), what: what.to_owned() }];
             if round.policy.sharing.is_empty() {
-                let what = "no sharing group says what VMs have in common".to_owned();
-                return vec![Reason::Impossible { of: format!("goal `{}`", goal.name), what }];
+                return aside("no sharing group says what VMs have in common");
+            }
+            if !snapshot.hosts.iter().any(Host::merges) {
+                return aside("no host was seen to merge equal pages");
             }
             let more = Bytes(merge.sends.0.saturating_mul(u64::from(goal.weight)) / 100);
             question.sends = Some(question.sends.unwrap_or_default() + more);

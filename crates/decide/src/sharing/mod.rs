@@ -12,7 +12,7 @@ use ulm_forecast::sharing::predicted;
 use ulm_forecast::{Samples, believe};
 use ulm_model::{Bytes, HostName, Merging, Sharing, SharingClass, SharingGroup, Snapshot, Trust, VmIx};
 use ulm_policy::Policy;
-use ulm_rules::select::selects_vm;
+use ulm_rules::index::sharing_groups;
 
 use crate::Input;
 pub use plan::SharingPlan;
@@ -78,8 +78,8 @@ struct Learned {
 
 /// What hosts' counters say of the groups.
 fn learn(snapshot: &Snapshot, mut groups: Vec<SharingGroup>) -> Learned {
-    let hosts = believe(snapshot, &mut groups, selects_vm);
-    Learned { sharing: Sharing::of(snapshot, &groups, selects_vm), groups, hosts }
+    let hosts = believe(snapshot, &mut groups, sharing_groups);
+    Learned { sharing: Sharing::of(snapshot, &groups, sharing_groups), groups, hosts }
 }
 
 /// What is shared now, and what a plan would save.
@@ -90,7 +90,7 @@ pub fn sharing(input: &Input, policy: &Policy, samples: Option<&Samples>) -> Res
     let snapshot = &input.snapshot;
     let mut groups = policy.sharing.clone();
     if let Some(samples) = samples {
-        groups = samples.learn(&samples.by_vm(snapshot)?, snapshot, &groups, selects_vm);
+        groups = samples.learn(&samples.by_vm(snapshot)?, snapshot, &groups, sharing_groups);
     }
     let learned = learn(snapshot, groups);
     let on = snapshot.by_host();

@@ -30,8 +30,9 @@ fn snapshot(vms: Vec<Vm>) -> Snapshot {
     Snapshot { vms, ..Snapshot::default() }
 }
 
-fn by_tag(selector: &VmSelector, vm: &Vm) -> bool {
-    selector.tag.iter().any(|tag| vm.tags.contains(tag))
+fn by_tag(snapshot: &Snapshot, groups: &[SharingGroup]) -> Vec<Option<usize>> {
+    let selects = |group: &SharingGroup, vm: &Vm| group.vms.tag.iter().any(|tag| vm.tags.contains(tag));
+    snapshot.vms.iter().map(|vm| groups.iter().position(|group| selects(group, vm))).collect()
 }
 
 fn level(prefix: &str, mib: u64) -> SharingLevel {
