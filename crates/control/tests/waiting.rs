@@ -264,3 +264,44 @@ async fn a_step_begins_by_what_it_is_expected_to_take_of_a_budget_of_downtime() 
     let refused = cluster.handle.apply(plan, "a test").await.expect_err("that is too much");
     assert!(refused.message.contains("hardly disturbed"), "{refused}");
 }
+
+/// A host with one NUMA cell, of which 8 GiB are set aside in huge pages.
+fn with_pages(name: &str) -> HostSpec {
+    host(name).cell(Bytes::gib(64), &[(PAGES, Bytes::gib(8))])
+}
+
+const PAGES: Bytes = Bytes::mib(2);
+
+#[tokio::test(start_paused = true)]
+async fn a_vm_in_huge_pages_waits_while_another_one_is_on_its_way_to_the_same() {
+    let scenario = ["h1", "h2", "h3", "h4"].map(with_pages).into_iter().fold(Scenario::new(9), Scenario::host);
+    let scenario = scenario.vm(vm("a", "h1", 4).in_pages(PAGES)).vm(vm("b", "h1", 4).in_pages(PAGES));
+    let mut policy = slow();
+    (policy.limits.moves, policy.limits.moves_per_host) = (4, 4);
+    let cluster = Simulated::start(&scenario.vm(vm("small", "h3", 1)), policy).await;
+    cluster.run_for(Duration::from_secs(60)).await;
+    // When `small` has moved and `b` might begin, `a` has its pages on h2 already, and is to bring as much as is left there.
+    let moves: [Move<'_>; 3] = [("a", "h1", "h2", &[]), ("small", "h3", "h4", &[]), ("b", "h1", "h2", &[1])];
+    let accepted = cluster.handle.apply(plan(&cluster, &moves), "a test").await.expect("it is sane");
+    assert_eq!(outcomes(&cluster.follow(&accepted).await), ["moved"; 3]);
+    let world = cluster.world();
+    let of = |vm: &str| world.moves().iter().find(|record| record.name == vm).expect("it has moved");
+    let (a, b) = (of("a"), of("b"));
+    assert!(a.ended.is_some_and(|ended| ended <= b.began), "{a:?} {b:?}");
+    assert_eq!(world.violations(), [] as [String; 0]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_huge_pages_that_a_vm_leaves_are_room_for_the_next_one_of_the_plan() {
+    let scenario = ["h1", "h2", "h3"].map(with_pages).into_iter().fold(Scenario::new(9), Scenario::host);
+    let scenario = scenario.vm(vm("comes", "h1", 6).in_pages(PAGES)).vm(vm("goes", "h2", 6).in_pages(PAGES));
+    let cluster = Simulated::start(&scenario, slow()).await;
+    cluster.run_for(Duration::from_secs(60)).await;
+    let at_once: [Move<'_>; 2] = [("goes", "h2", "h3", &[]), ("comes", "h1", "h2", &[])];
+    let refused = cluster.handle.apply(plan(&cluster, &at_once), "a test").await.unwrap_err();
+    assert!(refused.to_string().contains("pages of 2.0 MiB"), "{refused}");
+    let in_order: [Move<'_>; 2] = [("goes", "h2", "h3", &[]), ("comes", "h1", "h2", &[0])];
+    let accepted = cluster.handle.apply(plan(&cluster, &in_order), "a test").await.expect("it is sane");
+    assert_eq!(outcomes(&cluster.follow(&accepted).await), ["moved"; 2]);
+    assert_eq!(cluster.world().violations(), [] as [String; 0]);
+}

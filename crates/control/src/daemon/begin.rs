@@ -95,7 +95,7 @@ fn name(key: &MoveKey) -> StepName {
 }
 
 /// What is in the way and ends with a move that runs: a limit on moves at once (in all, on a host, of what a rule counts together),
-/// told without the step itself, or memory. `None` when something else is wrong.
+/// told without the step itself, or memory, of a NUMA cell too. `None` when something else is wrong.
 fn passing(fault: &Fault, snapshot: &Snapshot) -> Option<Reason> {
     match fault {
         Fault::TooManyAtOnce { moves, limit } => {
@@ -106,8 +106,14 @@ fn passing(fault: &Fault, snapshot: &Snapshot) -> Option<Reason> {
         }
         Fault::Breaks { reason: reason @ Reason::OthersMove { .. }, .. } => Some(reason.clone()),
         // What a running move has copied already is missing in what the host has available, and all that it is to bring is deducted
-        // once more: how much there really is can be told when it has ended.
-        Fault::Breaks { reason: reason @ Reason::MemoryUsed { host, .. }, .. } => {
+        // once more: how much there really is can be told when it has ended. The same in its cells and of its huge pages.
+        Fault::Breaks {
+            reason:
+                reason @ (Reason::MemoryUsed { host, .. }
+                | Reason::CellsShort { host, .. }
+                | Reason::PagesShort { host, .. }),
+            ..
+        } => {
             let host = snapshot.find_host(host);
             snapshot.in_flight.iter().any(|flight| host.is_some() && flight.to == host).then(|| reason.clone())
         }
