@@ -27,6 +27,9 @@ fn main() {
     decided("no host above the floor, even out", 0, &policy(Some(even)), 1000);
     let shape = Shape::new(32, Bytes::gib(200), Some(4));
     decided("make room for 4 VMs of 32 vCPUs and 200 GiB", 0, &policy(Some(GoalKind::MakeRoom(shape))), 1000);
+    let in_cell = Shape { cell: true, pages: Some(PAGES), ..Shape::new(32, Bytes::gib(100), Some(4)) };
+    let in_cell = policy(Some(GoalKind::MakeRoom(in_cell)));
+    decided_on("make room for 4 VMs of 100 GiB, in huge pages of a cell", &in_huge_pages(), 0, &in_cell, 1000);
     let each = "vm.memory > host.memory / 100 ? host.cpus * 2 : host.cpus".to_owned();
     let custom = GoalKind::Custom(Custom { each: Some(each), awake: None });
     decided("an expression over VMs and hosts", 0, &policy(Some(custom)), 1000);
@@ -76,20 +79,50 @@ fn input(hot: u32) -> Input {
     Input::new(snapshot, NOW, Acting::On, Past::default())
 }
 
+/// The size of the huge pages that VMs are in.
+const PAGES: Bytes = Bytes::mib(2);
+
+/// Each host has two NUMA cells with 150 GiB in huge pages, and each VM is in those of one of them.
+fn in_huge_pages() -> Input {
+    let mut snapshot = input(0).snapshot;
+    let mut free = vec![[Bytes::gib(150); 2]; snapshot.hosts.len()];
+    for (i, vm) in snapshot.vms.iter_mut().enumerate() {
+        let cell = i % 2;
+        let left = &mut free[vm.host.at()][cell];
+        *left = left.saturating_sub(vm.memory);
+        vm.needs = vm.needs.take().map(|needs| Needs { pages: Some(PAGES), cells: [cell as u32].into(), ..needs });
+    }
+    for (host, free) in snapshot.hosts.iter_mut().zip(free) {
+        host.cells = (0..2)
+            .map(|id| Cell {
+                id,
+                cpus: 32,
+                memory: Bytes::gib(256),
+                pages: vec![HugePages { size: PAGES, total: Bytes::gib(150), free: free[id as usize] }],
+                ..Cell::default()
+            })
+            .collect();
+    }
+    Input::new(snapshot, NOW, Acting::On, Past::default())
+}
+
 /// Most VMs use little, and a few use much.
 fn hunger(vm: &Vm) -> u64 {
     used_by(vm) * used_by(vm) / 1000
 }
 
 fn decided(name: &str, hot: u32, policy: &Policy, bound_ms: u64) {
-    let input = input(hot);
-    let decision = decide(&input, policy);
-    let took = timed(|| drop(black_box(decide(black_box(&input), policy))));
-    let (relieved, moves) = (relieved(&input, &decision, hot), decision.plan.steps.len());
+    decided_on(name, &input(hot), hot, policy, bound_ms);
+}
+
+fn decided_on(name: &str, input: &Input, hot: u32, policy: &Policy, bound_ms: u64) {
+    let decision = decide(input, policy);
+    let took = timed(|| drop(black_box(decide(black_box(input), policy))));
+    let (relieved, moves) = (relieved(input, &decision, hot), decision.plan.steps.len());
     if std::env::args().any(|arg| arg == "why") {
         println!("{}", decision.report);
     }
-    let least = if hot > 0 { least_moves(&input, hot).to_string() } else { String::new() };
+    let least = if hot > 0 { least_moves(input, hot).to_string() } else { String::new() };
     row(name, [&moves.to_string(), &least, &format!("{relieved}/{hot}")], took, bound_ms);
 }
 
