@@ -300,8 +300,9 @@ impl<'p> Placement<'p> {
         let it = &self.problem.vms[vm];
         let place = from as usize * self.problem.resources;
         for (r, size) in it.size.iter().enumerate() {
-            self.load[place + r] -= Sum::from(it.takes(r, from));
-            self.come[place + r] -= u32::from(from != it.at && *size > 0 && !it.loosely.contains(&r));
+            let loosely = self.loose && it.loosely.contains(&r);
+            self.load[place + r] -= Sum::from(if loosely && from == it.at { 0 } else { *size });
+            self.come[place + r] -= u32::from(from != it.at && *size > 0 && !loosely);
         }
         if let Some(excesses) = &mut self.flat.excesses {
             excesses.count(vm, from, -1);
@@ -344,8 +345,9 @@ impl<'p> Placement<'p> {
         self.on[host as usize].push(vm as u32);
         let place = host as usize * self.problem.resources;
         for (r, size) in it.size.iter().enumerate() {
-            self.load[place + r] += Sum::from(it.takes(r, host));
-            self.come[place + r] += u32::from(host != it.at && *size > 0 && !it.loosely.contains(&r));
+            let loosely = self.loose && it.loosely.contains(&r);
+            self.load[place + r] += Sum::from(if loosely && host == it.at { 0 } else { *size });
+            self.come[place + r] += u32::from(host != it.at && *size > 0 && !loosely);
         }
         if let Some(excesses) = &mut self.flat.excesses {
             excesses.count(vm, host, 1);
