@@ -183,7 +183,7 @@ impl State<'_> {
 
 #[cfg(test)]
 mod tests {
-    use ulm_model::{Merging as Counters, Share, SharingGroup, SharingLevel, Trust, VmSelector};
+    use ulm_model::{InFlight, Merging as Counters, Share, SharingGroup, SharingLevel, Time, Trust, VmSelector};
 
     use super::*;
     use crate::testing::{host, rulebook, vm};
@@ -222,6 +222,7 @@ mod tests {
         let without = |vm: u32| state.merged_without(HostIx(0), [VmIx(vm)]);
         assert_eq!(without(1), Remains { credit: Bytes::mib(256), loss: Bytes::gib(1) }, "it goes once");
         assert_eq!(without(2), Remains { credit: Bytes(0), loss: Bytes::gib(2) }, "what both take with them");
+        assert_eq!(state.merged.at_first(2), [Bytes::mib(512), Bytes(0)]);
         assert_eq!(state.load(HostIx(0)).promised(), Bytes::mib(12 * 1024 - 256), "it counts in full on both");
         assert_eq!(state.load(HostIx(1)).promised(), Bytes::gib(4));
         state.remove(VmIx(1), HostIx(0));
@@ -244,6 +245,28 @@ mod tests {
             assert_eq!(state.load(HostIx(0)).promised(), Bytes::gib(12));
             assert!(!state.gives_credit(VmIx(0)));
         }
+    }
+
+    #[test]
+    fn a_vm_in_flight_counts_in_full() {
+        let (mut snapshot, rulebook) = cluster(2);
+        snapshot.in_flight.push(InFlight { vm: VmIx(0), from: HostIx(0), to: None, since: Time(0) });
+        let state = State::new(&snapshot, &rulebook);
+        assert_eq!(state.load(HostIx(0)).merged, Bytes::mib(256), "of the two others");
+        let left = state.merged_without(HostIx(0), [VmIx(0)]);
+        assert_eq!(left, Remains { credit: Bytes::mib(256), loss: Bytes(0) });
+    }
+
+    #[test]
+    fn the_last_one_with_the_same_pages_takes_no_credit_with_it() {
+        let (mut snapshot, rulebook) = cluster(3);
+        snapshot.vms.extend((4..=5).map(|i| vm(i, 0)));
+        snapshot.vms[3..].iter_mut().for_each(|vm| _ = vm.tags.insert("os:b".into()));
+        let mut state = State::new(&snapshot, &rulebook);
+        let left = state.merged_without(HostIx(0), (0..3).map(VmIx));
+        assert_eq!(left, Remains { credit: Bytes::mib(256), loss: Bytes::gib(2) }, "that of the other two remains");
+        (0..2).for_each(|vm| state.begin(VmIx(vm), HostIx(1)));
+        assert_eq!(state.merged_without(HostIx(0), [VmIx(2)]), left, "whether they have begun to move or not");
     }
 
     #[test]
