@@ -7,6 +7,7 @@ use std::cell::Cell;
 use common::*;
 use proptest::prelude::*;
 use proptest::sample::select;
+use ulm_model::HostIx;
 use ulm_place::*;
 use ulm_rules::HostSet;
 
@@ -38,6 +39,32 @@ proptest! {
 fn the_best_is_found_where_a_few_vms_are_everything() {
     let found = anneal(&uneven(), &Effort { evaluations: 10_000, moves: u32::MAX }, 1, &|| false);
     assert_eq!((found.before, found.after), (10, 0));
+}
+
+/// `x` brings most, but has no room before `y` has gone, which brings next to nothing.
+#[test]
+fn a_chain_that_brings_most_for_each_move_comes_first() {
+    let host = PlaceHost { capacity: vec![100], base: vec![0], takes: true, busy: false };
+    let vm = |at, size, allowed, stay_cost| PlaceVm {
+        at,
+        size: vec![size],
+        allowed,
+        move_cost: 10,
+        stay_cost,
+        ..PlaceVm::default()
+    };
+    let only = |host| HostSet::of(4, |it| it == HostIx(host));
+    let [x, y, z] = [vm(0, 60, 0, 110), vm(1, 60, 1, 11), vm(3, 10, 1, 40)];
+    let problem = Problem {
+        resources: 1,
+        hosts: vec![host; 4],
+        vms: vec![x, y, z],
+        sets: vec![only(1), only(2)],
+        ..Problem::default()
+    };
+    let found = anneal(&problem, &Effort { evaluations: 10_000, moves: u32::MAX }, 1, &|| false).in_packages(&problem);
+    let packages: Vec<(usize, Points)> = found.packages.iter().map(|it| (it.moves.len(), it.gain)).collect();
+    assert_eq!(packages, [(2, 101), (1, 30)]);
 }
 
 #[test]

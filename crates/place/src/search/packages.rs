@@ -34,6 +34,24 @@ pub(super) struct Split {
     pub dropped: bool,
 }
 
+impl Split {
+    /// Whether no package brings more for each move than the one before it.
+    fn is_in_order(&self) -> bool {
+        let part = |package: &Package, moves: usize| i128::from(package.gain).saturating_mul(moves as i128);
+        self.packages.windows(2).all(|two| part(&two[0], two[1].moves.len()) >= part(&two[1], two[0].moves.len()))
+    }
+
+    /// How soon gains come: each as often as moves are made after it.
+    fn head_start(&self) -> i128 {
+        let (mut after, mut sum) = (0, 0i128);
+        for package in self.packages.iter().rev() {
+            sum = sum.saturating_add(i128::from(package.gain).saturating_mul(after));
+            after += package.moves.len() as i128;
+        }
+        sum
+    }
+}
+
 /// VMs that move together, ascending.
 type Unit = Vec<u32>;
 
@@ -45,8 +63,37 @@ struct Splitter<'p, 'a> {
 
 /// Splits the moves that lead to `target`; VMs that are named `together` moved together at some time.
 pub(super) fn split(problem: &Problem, target: &[u32], together: &[Vec<u32>]) -> Split {
-    let mut splitter = Splitter { state: Placement::new(problem), target, packages: Vec::new() };
-    let mut units = units(problem, target, together);
+    of_units(problem, target, units(problem, target, together))
+}
+
+/// The same where nobody knows what moved together. Chains come late, when nothing pays by itself any more, though some bring more for each
+/// move than what came before. So short chains are made at the beginning as well, and the packages of the better answer are put in order
+/// once more, each as a unit.
+pub(super) fn split_alone(problem: &Problem, target: &[u32]) -> Split {
+    let alone = units(problem, target, &[]);
+    let mut in_chains = alone.clone();
+    let any = Splitter::new(problem, target).join_what_makes_room(&mut in_chains, CHAINS[0]);
+    let mut split = of_units(problem, target, alone);
+    if any {
+        split = sooner(split, of_units(problem, target, in_chains));
+    }
+    if split.is_in_order() {
+        return split;
+    }
+    let packages = split.packages.iter().map(|package| package.moves.iter().map(|it| it.vm).collect());
+    let again = of_units(problem, target, packages.collect());
+    // What was dropped before is in none of the packages.
+    let dropped = split.dropped || again.dropped;
+    Split { dropped, ..sooner(split, again) }
+}
+
+/// The one whose gains come sooner, if in the end it costs no more; of equals the first.
+fn sooner(one: Split, other: Split) -> Split {
+    if other.after <= one.after && other.head_start() > one.head_start() { other } else { one }
+}
+
+fn of_units(problem: &Problem, target: &[u32], mut units: Vec<Unit>) -> Split {
+    let mut splitter = Splitter::new(problem, target);
     loop {
         splitter.make_what_pays(&mut units);
         let joined = CHAINS.into_iter().any(|longest| splitter.join_what_makes_room(&mut units, longest))
@@ -115,7 +162,11 @@ fn sorted(mut unit: Unit) -> Unit {
     unit
 }
 
-impl Splitter<'_, '_> {
+impl<'p, 'a> Splitter<'p, 'a> {
+    fn new(problem: &'p Problem, target: &'a [u32]) -> Self {
+        Splitter { state: Placement::new(problem), target, packages: Vec::new() }
+    }
+
     /// What the unit would bring; `None`: it does not lead to a sound placement.
     fn gain(&mut self, unit: &[u32]) -> Option<i128> {
         let (sound, gain) = self.change(unit);

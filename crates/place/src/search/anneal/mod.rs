@@ -44,7 +44,7 @@ impl Annealed {
     /// # Panics
     /// If this is not an answer to the problem.
     pub fn in_packages(&self, problem: &Problem) -> Found {
-        let split = packages::split(problem, &self.at, &[]);
+        let split = packages::split_alone(problem, &self.at);
         Found {
             packages: split.packages,
             before: self.before,
