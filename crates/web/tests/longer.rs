@@ -25,7 +25,7 @@ const WITHOUT_END: LongerWish = LongerWish { budget: None, seconds: Some(600.0) 
 fn evens() -> Policy {
     let even = Spread { floor: Share::ZERO, ..Spread::default() };
     let mut policy = Policy { goals: vec![Goal::new("even", GoalKind::Even(even))], ..Policy::default() };
-    policy.observe.interval = Duration::from_millis(200);
+    policy.observe.interval = Duration::from_millis(500);
     policy.hotspot.above = 1;
     policy.worth.lasts = Duration::from_secs(1_000_000);
     policy
@@ -33,7 +33,7 @@ fn evens() -> Policy {
 
 /// A daemon that finds something to be better elsewhere.
 async fn served() -> Served {
-    let cluster = SimCluster::new(&Scenario::noisy(4, 16, 1), Arc::new(SystemClock)).expect("the scenario is sound");
+    let cluster = SimCluster::new(&Scenario::noisy(3, 9, 1), Arc::new(SystemClock)).expect("the scenario is sound");
     let hosts = cluster.world().host_names();
     let served = Served::with(Arc::new(SimConnector(cluster)), evens());
     for host in hosts {
