@@ -183,7 +183,10 @@ impl State<'_> {
 
 #[cfg(test)]
 mod tests {
-    use ulm_model::{InFlight, Merging as Counters, Share, SharingGroup, SharingLevel, Time, Trust, VmSelector};
+    use ulm_model::{
+        HostName, HostSelector, InFlight, Merging as Counters, Reason, Rule, RuleKind, Share, SharingGroup,
+        SharingLevel, Time, Trust, VmSelector,
+    };
 
     use super::*;
     use crate::testing::{host, rulebook, vm};
@@ -267,6 +270,35 @@ mod tests {
         assert_eq!(left, Remains { credit: Bytes::mib(256), loss: Bytes::gib(2) }, "that of the other two remains");
         (0..2).for_each(|vm| state.begin(VmIx(vm), HostIx(1)));
         assert_eq!(state.merged_without(HostIx(0), [VmIx(2)]), left, "whether they have begun to move or not");
+    }
+
+    #[test]
+    fn a_vm_that_is_taken_off_without_a_move_stays_no_more() {
+        let (snapshot, rulebook) = cluster(2);
+        let mut state = State::new(&snapshot, &rulebook);
+        state.remove(VmIx(0), HostIx(0));
+        assert_eq!(state.load(HostIx(0)).promised(), Bytes::mib(8 * 1024 - 256));
+    }
+
+    #[test]
+    fn whether_a_host_can_be_lost_hangs_on_what_is_merged() {
+        // What `b` has fits on `a` beside what is merged there, and no more once one of three goes.
+        let (mut snapshot, mut rulebook) = cluster(2);
+        snapshot.hosts.push(host("c"));
+        snapshot.hosts[0].memory = Bytes::mib(16 * 1024 - 512);
+        snapshot.hosts[2].memory = Bytes::gib(4);
+        snapshot.vms.push(vm(4, 1));
+        let mut keeps = |hosts: &[&str], to: u32, shared: bool| {
+            let hosts = HostSelector { name: hosts.iter().map(|name| (*name).into()).collect(), tag: vec![] };
+            let vms = VmSelector::default();
+            rulebook.rules = vec![Rule { name: "r".into(), kind: RuleKind::Spare, soft: false, vms, hosts }];
+            let sharing = if shared { rulebook.sharing.clone() } else { vec![] };
+            State::new(&snapshot, &Rulebook { sharing, ..rulebook.clone() }).keeps_spare(VmIx(0), HostIx(to))
+        };
+        let lost = Err(Reason::NoSpare { host: HostName("b".into()), rule: "r".into() });
+        assert_eq!(keeps(&["a", "b", "c"], 2, true), lost, "it takes its credit with it, and the room on `c`");
+        assert_eq!(keeps(&["a", "b"], 1, true), lost, "it could be lost before");
+        assert_eq!(keeps(&["a", "b"], 1, false), Ok(()), "it could not");
     }
 
     #[test]
