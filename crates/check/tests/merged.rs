@@ -94,6 +94,10 @@ fn only_the_sure_part_less_the_reserve_is_room() {
     let mut unsure = world(JUST);
     unsure.rulebook.sharing[0].trust.sure = Share::percent(99);
     assert_eq!(unsure.broken(), "capacity.memory");
+    let mut half = world(Bytes::mib(20 * 1024 - 600));
+    half.rulebook.sharing[0].trust.sure = Share::percent(50);
+    half.snapshot.hosts[1].merging.as_mut().unwrap().saved = Bytes::mib(600);
+    assert_eq!(half.verdict(), Ok(()), "nothing is short of what is counted on");
     let mut reserved = world(JUST);
     reserved.rulebook.sharing[0].reserve = Share::percent(1);
     assert_eq!(reserved.broken(), "capacity.memory");
