@@ -2,9 +2,7 @@
 //!
 //! The start is first fit in random order by full sizes, as a cluster grows. `oblivious` is the search that knows nothing of
 //! sharing. `ours` knows it, and goes in rounds: what was moved counts in full until the next round, when it is merged. So every move
-//! fits, which is more than the paper's packing asks, that begins with empty hosts and counts all as merged (`DFS`). A host is emptied in
-//! one round or not at all, as it saves nothing before: so at last, where nothing else is to be bettered and all would fit on one host
-//! less when merged, the least used host is drained over several rounds, as the goal `evacuate` does it (`undrained`: without). Memory is
+//! fits, which is more than the paper's packing asks, that begins with empty hosts and counts all as merged (`DFS`). Memory is
 //! what is taken of hosts after merging in each case, saved against `oblivious`, and at last against the sum of full sizes. The bound is
 //! that of [`Tree::least_hosts`].
 
@@ -23,8 +21,6 @@ use tree::{HOST, Tree};
 /// What a host saves, and what moving a VM costs. A MiB of pages costs a point.
 const SAVES: Points = 10_000_000;
 const MOVE: Points = 10;
-/// What it costs that a VM stays on a host that is drained.
-const DRAINED: Points = 10_000;
 /// Questions of each row.
 const SEEDS: u64 = 3;
 /// Rounds at most.
@@ -38,7 +34,6 @@ struct Row {
     start: usize,
     oblivious: usize,
     paper: usize,
-    undrained: usize,
     ours: usize,
     least: i64,
     /// What all take by themselves.
@@ -57,7 +52,6 @@ pub fn run() -> anyhow::Result<()> {
         "start",
         "oblivious",
         "DFS",
-        "undrained",
         "ours",
         "bound",
         "gap",
@@ -88,7 +82,6 @@ impl Row {
             mean(self.start),
             mean(self.oblivious),
             mean(self.paper),
-            mean(self.undrained),
             mean(self.ours),
             mean(self.least as usize),
             format!("{:.1} %", 100.0 * (self.ours as f64 - self.least as f64) / self.least as f64),
@@ -119,9 +112,7 @@ fn measure(vms: usize, shared: i64) -> Row {
         row.oblivious += hosts;
         row.memory[0] += memory;
         question.sharing = Some(sharing(&tree, question.hosts.len()));
-        let (mut drained, mut undrained) = (None, None);
         for _ in 0..ROUNDS {
-            drain(&mut question, drained);
             let started = on_the_processor();
             let found = search(&question, &effort(vms));
             row.time += on_the_processor() - started;
@@ -131,42 +122,15 @@ fn measure(vms: usize, shared: i64) -> Row {
             let moved = question.vms.iter_mut().zip(then);
             let moves = moved.map(|(vm, host)| usize::from(std::mem::replace(&mut vm.at, host) != host)).sum::<usize>();
             row.moves += moves;
-            let on = by_host(&question.vms.iter().map(|vm| vm.at).collect::<Vec<u32>>(), question.hosts.len());
-            drained = drained.filter(|host: &u32| !on[*host as usize].is_empty());
             if moves == 0 {
-                undrained = undrained.or(Some(on.iter().filter(|on| !on.is_empty()).count()));
-                match to_be_drained(&tree, &on).filter(|_| drained.is_none()) {
-                    None => break,
-                    next => drained = next,
-                }
+                break;
             }
         }
         let (hosts, memory) = judge(&tree, &question.vms.iter().map(|vm| vm.at).collect::<Vec<u32>>());
-        row.undrained += undrained.unwrap_or(hosts);
         row.ours += hosts;
         row.memory[2] += memory;
     }
     row
-}
-
-/// Whom it costs that it stays, and who takes VMs: while a host is drained, only hosts that carry some.
-fn drain(question: &mut Problem, drained: Option<u32>) {
-    let on = by_host(&question.vms.iter().map(|vm| vm.at).collect::<Vec<u32>>(), question.hosts.len());
-    for ((i, host), on) in (0..).zip(&mut question.hosts).zip(on) {
-        host.takes = drained.is_none_or(|it| it != i && !on.is_empty());
-    }
-    for vm in &mut question.vms {
-        vm.stay_cost = if drained == Some(vm.at) { DRAINED } else { 0 };
-    }
-}
-
-/// The host of which least is taken, if all would fit on the others when merged.
-fn to_be_drained(tree: &Tree, on: &[Vec<usize>]) -> Option<u32> {
-    let carrying = on.iter().zip(0..).filter(|(on, _)| !on.is_empty());
-    let taken: Vec<(i64, u32)> = carrying.map(|(on, host)| (tree.footprint(on.iter().copied()), host)).collect();
-    let all: i64 = taken.iter().map(|it| it.0).sum();
-    let least = taken.iter().min()?.1;
-    (all <= HOST * (taken.len() as i64 - 1)).then_some(least)
 }
 
 fn effort(vms: usize) -> Effort {
@@ -219,16 +183,11 @@ fn safe(tree: &Tree, problem: &Problem, at: &[u32]) {
 
 /// Hosts that carry VMs, and what is taken of them. Fails where a host is too full.
 fn judge(tree: &Tree, at: &[u32]) -> (usize, i64) {
-    let mut on = by_host(at, at.iter().max().map_or(0, |most| *most as usize + 1));
+    let hosts = at.iter().max().map_or(0, |most| *most as usize + 1);
+    let mut on: Vec<Vec<usize>> = vec![Vec::new(); hosts];
+    at.iter().enumerate().for_each(|(vm, host)| on[*host as usize].push(vm));
     on.retain(|on| !on.is_empty());
     let taken: Vec<i64> = on.iter().map(|on| tree.footprint(on.iter().copied())).collect();
     assert!(taken.iter().all(|taken| *taken <= HOST), "a host has {HOST} MiB, and they carry {taken:?}");
     (on.len(), taken.iter().sum())
-}
-
-/// The VMs of each host.
-fn by_host(at: &[u32], hosts: usize) -> Vec<Vec<usize>> {
-    let mut on: Vec<Vec<usize>> = vec![Vec::new(); hosts];
-    at.iter().enumerate().for_each(|(vm, host)| on[*host as usize].push(vm));
-    on
 }
