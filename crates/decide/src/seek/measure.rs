@@ -6,7 +6,7 @@ use ulm_model::{Bytes, Gain, HostIx, Share, VmIx, label};
 use ulm_policy::{Goal, GoalKind, PlacementExpression, Shape, Spread};
 use ulm_rules::select::selects_host;
 
-use super::question::{CPU, DISK, HELD, NETWORK, PROMISED, Question, USED, VCPUS, WISHED};
+use super::question::{CPU, DISK, HELD, NETWORK, PROMISED, Question, RESOURCES, USED, VCPUS, WISHED};
 use super::{cells, terms};
 use crate::concerns::domains;
 use crate::round::Round;
@@ -114,7 +114,8 @@ pub(crate) fn touched(before: &[u32], after: &[u32]) -> BTreeSet<HostIx> {
 pub(crate) fn loads(q: &Question, at: &[u32], resource: usize) -> Vec<i64> {
     let mut loads: Vec<i64> = q.problem.hosts.iter().map(|host| host.base[resource]).collect();
     for (vm, host) in q.problem.vms.iter().zip(at) {
-        loads[*host as usize] = loads[*host as usize].saturating_add(vm.takes(resource, *host));
+        let takes = if resource < RESOURCES { vm.size[resource] } else { vm.takes(resource, *host) };
+        loads[*host as usize] = loads[*host as usize].saturating_add(takes);
     }
     let Some(sharing) = q.problem.sharing.as_ref().filter(|it| it.resources.contains(&resource)) else {
         return loads;
