@@ -11,6 +11,7 @@ mod file;
 mod questions;
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::path::Path;
 use std::time::Duration;
 
@@ -22,8 +23,6 @@ use crate::clock::on_the_processor;
 use crate::table::Table;
 use questions::{GOALS, Goal};
 
-/// Questions of each goal.
-const QUESTIONS: u64 = 200;
 /// As much as `decide` weighs in a round.
 const EFFORT: Effort = Effort { evaluations: 4_000_000, moves: u32::MAX };
 
@@ -31,11 +30,10 @@ fn name(goal: Goal, seed: u64) -> String {
     format!("{} {seed}", goal.name())
 }
 
-/// Writes the questions into the folder.
-pub fn write(folder: &Path) -> anyhow::Result<()> {
+/// Writes the questions with these numbers, of each goal, into the folder.
+pub fn write(folder: &Path, seeds: Range<u64>) -> anyhow::Result<()> {
     std::fs::create_dir_all(folder)?;
-    let all =
-        GOALS.into_iter().flat_map(|goal| (0..QUESTIONS).map(move |seed| (name(goal, seed), goal.question(seed))));
+    let all = GOALS.into_iter().flat_map(|goal| seeds.clone().map(move |seed| (name(goal, seed), goal.question(seed))));
     let all: Vec<(String, Problem)> = all.collect();
     let path = folder.join("questions.json");
     let value = file::questions(all.iter().map(|(name, problem)| (name.clone(), problem)));
@@ -44,8 +42,8 @@ pub fn write(folder: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Prints the table.
-pub fn run(folder: &Path) -> anyhow::Result<()> {
+/// Prints the table of these.
+pub fn run(folder: &Path, seeds: Range<u64>) -> anyhow::Result<()> {
     let answers = file::answers(&folder.join("answers.jsonl"))?;
     let answers: BTreeMap<&str, &file::Answer> = answers.iter().map(|it| (it.name.as_str(), it)).collect();
     let headings = [
@@ -65,7 +63,7 @@ pub fn run(folder: &Path) -> anyhow::Result<()> {
     let mut beyond = Vec::new();
     for goal in GOALS {
         let mut sums = Sums::default();
-        for seed in 0..QUESTIONS {
+        for seed in seeds.clone() {
             let name = name(goal, seed);
             let Some(answer) = answers.get(name.as_str()) else { continue };
             let problem = goal.question(seed);

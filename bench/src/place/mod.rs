@@ -31,6 +31,12 @@ pub enum Set {
         /// Writes the questions for `bench/exact.py`, which writes the answers.
         #[arg(long)]
         write: bool,
+        /// The number of the first question of each goal: other numbers are other questions.
+        #[arg(long, default_value_t = 0)]
+        first: u64,
+        /// Questions of each goal.
+        #[arg(long, default_value_t = 200)]
+        questions: u64,
     },
     /// Balance: clusters in Ganeti's text format, beside its `hbal`.
     Ganeti {
@@ -62,8 +68,10 @@ pub fn run(set: &Set, data: &Path) -> anyhow::Result<()> {
     match set {
         Set::Balcon => balcon::run(data),
         Set::Btrplace { only } => btrplace::run(data, only.as_deref()),
-        Set::Exact { folder, write: true } => exact::write(folder),
-        Set::Exact { folder, write: false } => exact::run(folder),
+        Set::Exact { folder, write, first, questions } => {
+            let seeds = *first..first.saturating_add(*questions);
+            if *write { exact::write(folder, seeds) } else { exact::run(folder, seeds) }
+        }
         Set::Ganeti { files, alone, plots } => ganeti::run(files, !alone, plots.as_deref()),
         Set::Roadef(options) => roadef::run(options, data),
         Set::Sharing => sharing::run(),
