@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use ulm_model::{HostIx, Snapshot, VmIx};
 use ulm_rules::{HostSet, numa};
 
-use super::field::Mover;
+use super::mover::Mover;
 use crate::cells::{Supply, Taken, crowded, gives_back};
 
 /// What is looked at of the hosts' cells: nothing where no mover is bound to any.

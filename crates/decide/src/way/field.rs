@@ -14,6 +14,7 @@ use ulm_rules::{HostSet, Initiative, State, memory_used};
 
 use super::cells::Cells;
 use super::company;
+use super::mover::Mover;
 use crate::wanted::Wanted;
 use crate::{Input, figures, gates};
 
@@ -49,13 +50,6 @@ pub(super) struct Field {
     pub hosts: Vec<HostIx>,
     /// The task's VMs; the wanted ones first, in the order in which they are asked for.
     pub vms: Vec<VmIx>,
-}
-
-/// A VM that may move, and the hosts that it may be brought to.
-pub(super) struct Mover {
-    pub vm: VmIx,
-    pub to: HostIx,
-    pub allowed: HostSet,
 }
 
 impl<'i> Ground<'i> {

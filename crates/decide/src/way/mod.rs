@@ -21,6 +21,7 @@
 mod cells;
 mod company;
 mod field;
+mod mover;
 mod steps;
 mod why;
 
