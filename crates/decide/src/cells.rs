@@ -9,8 +9,8 @@
 
 use std::collections::BTreeSet;
 
-use ulm_model::{Bytes, Host, HostIx, Needs, Snapshot, Vm, VmIx};
-use ulm_rules::{cells, numa, pages};
+use ulm_model::{Bytes, HostIx, Needs, Snapshot, Vm, VmIx};
+use ulm_rules::numa;
 
 /// Memory in certain cells of each host.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -58,14 +58,8 @@ impl Supply {
     pub fn left(&self, snapshot: &Snapshot, host: HostIx) -> i128 {
         let flights = snapshot.in_flight.iter().filter(|flight| flight.to == Some(host));
         let arriving = flights.map(|flight| snapshot.vm(flight.vm)).filter(|vm| self.taken_by(vm) != Taken::Nothing);
-        i128::from(self.free(snapshot.host(host)).0) - arriving.map(|vm| i128::from(numa::takes(vm).0)).sum::<i128>()
-    }
-
-    fn free(&self, host: &Host) -> Bytes {
-        match self.pages {
-            Some(size) => pages::free(host, &self.cells, size),
-            None => cells::free(host, &self.cells),
-        }
+        let free = numa::free(snapshot.host(host), &self.cells, self.pages);
+        i128::from(free.0) - arriving.map(|vm| i128::from(numa::takes(vm).0)).sum::<i128>()
     }
 
     /// For people.

@@ -4,6 +4,8 @@
 //! one of the same cells, where a VM that is bound to none may take of any. Left for a VM that comes is what is free in its cells less
 //! what is on its way and meets it; and not more than what those that it meets can spare of theirs, as it may come to lie just there.
 
+use std::collections::BTreeSet;
+
 use ulm_model::{Bytes, Host, Needs, Vm};
 
 use crate::{cells, memory_used, pages};
@@ -19,11 +21,11 @@ pub fn takes(vm: &Vm) -> Bytes {
     if huge { vm.memory } else { memory_used::held(vm) }
 }
 
-/// What is free now of what such a VM takes.
-pub fn free(host: &Host, needs: &Needs) -> Bytes {
-    match needs.pages {
-        Some(size) => pages::free(host, &needs.cells, size),
-        None => cells::free(host, &needs.cells),
+/// What is free now in these cells, or in all if none are named: in huge pages of a size, or in ordinary ones.
+pub fn free(host: &Host, cells: &BTreeSet<u32>, pages: Option<Bytes>) -> Bytes {
+    match pages {
+        Some(size) => pages::free(host, cells, size),
+        None => cells::free(host, cells),
     }
 }
 
@@ -32,7 +34,7 @@ pub fn left<'v>(host: &Host, needs: &Needs, arriving: impl Iterator<Item = &'v V
     let all = arriving.filter_map(|vm| Some((vm.needs.as_ref()?, takes(vm))));
     let spared_by = |one: &Needs| {
         let taken = all.clone().filter(|(other, _)| meet(one, other)).map(|(_, takes)| takes).sum();
-        free(host, one).saturating_sub(taken)
+        free(host, &one.cells, one.pages).saturating_sub(taken)
     };
     let met = all.clone().filter(|(other, _)| meet(needs, other));
     met.map(|(other, _)| spared_by(other)).min().unwrap_or(Bytes(u64::MAX)).min(spared_by(needs))

@@ -130,6 +130,13 @@ impl Place {
         }
     }
 
+    fn until_there_are_figures(&self) {
+        self.until("there are figures", |status| {
+            let hosts = status["hosts"].as_array()?;
+            hosts.iter().all(|host| !host["cpu_use"].is_null()).then_some(())
+        });
+    }
+
     /// As the daemon itself says.
     fn search_runs(&self) -> bool {
         let mut stream = UnixStream::connect(self.path("run/ulm.sock")).expect("the daemon listens");
@@ -354,10 +361,7 @@ fn the_daemon_looks_longer_and_ctrl_c_shows_the_best_so_far() {
     let policy = "[observe]\ninterval = \"1s\"\n[hotspot]\nabove = 1\nof = 1\n[[goal]]\nname = \"even\"\nkind = \"even\"\nfloor = \"0%\"\n";
     std::fs::write(place.path("policy.toml"), policy).expect("it can be written to");
     let daemon = place.serve();
-    place.until("there are figures", |status| {
-        let hosts = status["hosts"].as_array()?;
-        hosts.iter().all(|host| !host["cpu_use"].is_null()).then_some(())
-    });
+    place.until_there_are_figures();
     let plan = place.told(&["plan", "--budget", "10k", "--output", "plan.json"]);
     assert!(plan.contains("a longer search of ") && place.path("plan.json").exists(), "{plan}");
     let (code, error) = place.refused(&["plan", "--time-limit", "3600"]);
@@ -390,10 +394,7 @@ fn why_and_why_not_are_answered() {
     let policy = "[observe]\ninterval = \"1s\"\n[hotspot]\nabove = 1\nof = 1\n";
     std::fs::write(place.path("policy.toml"), policy).expect("it can be written to");
     let _daemon = place.serve();
-    place.until("there are figures", |status| {
-        let hosts = status["hosts"].as_array()?;
-        hosts.iter().all(|host| !host["cpu_use"].is_null()).then_some(())
-    });
+    place.until_there_are_figures();
     assert!(place.told(&["sharing"]).contains("The policy has no sharing group"));
     let samples = place.path("samples.json").display().to_string();
     let nobodys = r#"{"schema": "ulm.samples/1", "modulus": 1, "vms": {"nobody": [1]}}"#;

@@ -9,8 +9,8 @@
 //! (D) a calm cluster stays as it is.
 //!
 //! Method: one question for all goals that are on, in three parts: who may go where ([`question`]), what companions ask of each other
-//! ([`relations`]), what goals want ([`terms`]); what VMs have in common ([`shared`]), and what they take of NUMA cells ([`cells`]). What comes out is read back in physical units
-//! ([`measure`]). Hosts that no single move relieves have a question of their own ([`exchange`]).
+//! ([`relations`]), what goals want ([`terms`]); what VMs have in common ([`shared`]), and what they take of NUMA cells ([`cells`]).
+//! What comes out is read back in physical units ([`measure`]). Hosts that no single move relieves have a question of their own ([`exchange`]).
 
 pub(crate) mod answer;
 pub(crate) mod ask;

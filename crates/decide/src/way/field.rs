@@ -10,7 +10,7 @@ use ulm_model::{
     Copying, Holds, HostIx, Power, Reason, Rulebook, Task, TaskHost, TaskResource, TaskRule, TaskRuleKind, TaskVm, VmIx,
 };
 use ulm_policy::Policy;
-use ulm_rules::{HostSet, Initiative, State, memory_used};
+use ulm_rules::{Initiative, State, memory_used};
 
 use super::cells::Cells;
 use super::company;

@@ -118,7 +118,7 @@ impl<'s> State<'s> {
         if let Some(known) = self.supply_of.get(&key) {
             return *known;
         }
-        let free = self.snapshot.hosts.iter().map(|host| numa::free(host, needs));
+        let free = self.snapshot.hosts.iter().map(|host| numa::free(host, &needs.cells, needs.pages));
         self.supplies.push(free.map(|free| small(free.0)).collect());
         let number = self.supplies.len() as u32 - 1;
         self.supply_of.insert(key, number);
