@@ -2,7 +2,11 @@
 //!
 //! A search ends when its budget is spent or its time is over; when somebody ends it, or the daemon stops; and when whoever waits for it
 //! goes away: dropping the future ends the threads. Only when they have ended may the next search begin.
+//!
+//! Whoever begins a search gives it an id, and ends it by that: in no moment is it somebody else's that is ended.
 
+use std::fmt;
+use std::str::FromStr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
@@ -12,6 +16,7 @@ use ulm_check::{Grounds, check};
 use ulm_decide::{Decision, Input, Longer, Work, decide_longer};
 use ulm_model::{Plan, Stopped, Time};
 use ulm_policy::Policy;
+use uuid::Uuid;
 
 use crate::order::{OrderError, Refusal};
 
@@ -21,10 +26,17 @@ const THREADS: usize = 2;
 /// A search with the daemon lasts no longer than this, so that the next one who asks need not wait for long.
 pub const LONGEST: Duration = Duration::from_secs(600);
 
-/// How much longer is to be looked; at least one of both is given.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+/// Which search: a UUID, and another one for each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct SearchId(pub Uuid);
+
+/// How much longer is to be looked; at least one of `budget` and `seconds` is given.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LongerWish {
+    /// By this the search can be ended.
+    pub id: SearchId,
     /// Placements that may be weighed beside those of the usual search.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub budget: Option<u64>,
@@ -47,7 +59,37 @@ pub struct Searching {
     pub stopped: Option<Stopped>,
 }
 
+impl SearchId {
+    /// One that nobody else has.
+    pub fn fresh() -> Self {
+        SearchId(Uuid::new_v4())
+    }
+}
+
+impl fmt::Display for SearchId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl FromStr for SearchId {
+    type Err = OrderError;
+
+    fn from_str(text: &str) -> Result<Self, OrderError> {
+        let wrong = |_| {
+            let sentence = format!("`{text}` is no id of a search: give the UUID that it was begun with");
+            OrderError::new(Refusal::Malformed, sentence)
+        };
+        text.parse().map(SearchId).map_err(wrong)
+    }
+}
+
 impl LongerWish {
+    /// A wish for a search with a fresh id.
+    pub fn new(budget: Option<u64>, seconds: Option<f64>) -> Self {
+        LongerWish { id: SearchId::fresh(), budget, seconds }
+    }
+
     /// How long it may take; an error when that is too long, or nothing is said.
     pub(crate) fn limit(&self) -> Result<Duration, OrderError> {
         let malformed = |sentence: String| OrderError::new(Refusal::Malformed, sentence);
@@ -158,9 +200,14 @@ impl OneSearch {
         Ok((Turn(self.clone()), stop))
     }
 
-    /// Ends the search that runs; an error when there is none.
-    pub fn end(&self) -> Result<(), OrderError> {
-        self.running().as_ref().map(|(_, stop)| stop.say(Stopped::Interrupted)).ok_or_else(none)
+    /// Ends this search; an error when it does not run, and then another one that does goes on.
+    pub fn end(&self, id: SearchId) -> Result<(), OrderError> {
+        match self.running().as_ref() {
+            Some((searching, stop)) if searching.wish.id == id => stop.say(Stopped::Interrupted),
+            Some((searching, _)) => return Err(another(id, searching)),
+            None => return Err(none()),
+        }
+        Ok(())
     }
 
     /// The search that runs; an error when there is none.
@@ -185,6 +232,14 @@ fn busy(Searching { by, since, .. }: &Searching, stop: &Stop) -> String {
             LONGEST.as_secs() / 60
         ),
     }
+}
+
+fn another(id: SearchId, Searching { by, since, wish, .. }: &Searching) -> OrderError {
+    let sentence = format!(
+        "no search {id} runs: it has ended, or has not begun. The one that runs is {}, for {by} since {since}; it goes on",
+        wish.id
+    );
+    OrderError::new(Refusal::NotFound, sentence)
 }
 
 fn none() -> OrderError {
@@ -218,7 +273,7 @@ mod tests {
 
     #[test]
     fn a_wish_says_how_much_and_has_an_end() {
-        let limit = |budget, seconds| LongerWish { budget, seconds }.limit();
+        let limit = |budget, seconds| LongerWish::new(budget, seconds).limit();
         assert_eq!(limit(Some(1), None), Ok(LONGEST));
         assert_eq!(limit(None, Some(600.0)), Ok(LONGEST));
         assert_eq!(limit(Some(1), Some(0.5)), Ok(Duration::from_millis(500)));
@@ -236,9 +291,9 @@ mod tests {
     #[test]
     fn one_search_runs_at_a_time_and_the_next_one_is_told_whose() {
         let one = Arc::new(OneSearch::default());
-        assert_eq!(refusal(one.end()).0, Refusal::NotFound);
+        let wish = LongerWish::new(Some(5), None);
+        assert_eq!(refusal(one.end(wish.id)).0, Refusal::NotFound);
         assert_eq!(refusal(one.look()).0, Refusal::NotFound);
-        let wish = LongerWish { budget: Some(5), seconds: None };
         let (turn, stop) = one.begin("anna", Time(0), wish).expect("none runs");
         let (sort, sentence) = refusal(one.begin("bert", Time(1), wish).map(|_| ()));
         assert_eq!(sort, Refusal::Conflict);
@@ -247,12 +302,42 @@ mod tests {
         assert_eq!(one.look(), Ok(seen.clone()));
 
         // Ended is not yet over: the threads must come back first.
-        assert_eq!(one.end(), Ok(()));
+        assert_eq!(one.end(wish.id), Ok(()));
         assert_eq!(stop.said(), Some(Stopped::Interrupted));
         assert_eq!(one.look(), Ok(Searching { stopped: Some(Stopped::Interrupted), ..seen }));
         assert!(refusal(one.begin("bert", Time(1), wish).map(|_| ())).1.contains("was ended"));
         drop(turn);
         assert!(one.begin("bert", Time(1), wish).is_ok());
+    }
+
+    #[test]
+    fn who_ends_a_search_ends_that_one_and_nobody_elses() {
+        let one = Arc::new(OneSearch::default());
+        let (mine, theirs) = (LongerWish::new(Some(5), None), LongerWish::new(Some(5), None));
+        let (turn, stop) = one.begin("anna", Time(0), theirs).expect("none runs");
+        // Mine was refused just now, or is on its way.
+        let (sort, sentence) = refusal(one.end(mine.id));
+        assert_eq!(sort, Refusal::NotFound);
+        for part in [&mine.id.to_string(), &theirs.id.to_string(), "anna"] {
+            assert!(sentence.contains(part), "{sentence}");
+        }
+        assert_eq!(stop.said(), None, "theirs goes on");
+
+        drop(turn);
+        let (_turn, stop) = one.begin("bert", Time(1), mine).expect("none runs");
+        assert_eq!(refusal(one.end(theirs.id)).0, Refusal::NotFound, "it is over");
+        assert_eq!((stop.said(), one.end(mine.id)), (None, Ok(())));
+        assert_eq!(stop.said(), Some(Stopped::Interrupted));
+    }
+
+    #[test]
+    fn an_id_is_a_uuid() {
+        let id = SearchId::fresh();
+        assert_eq!(id.to_string().parse(), Ok(id));
+        for text in ["", "mine", "../plan", "3889f4d2-37e3-43b1-a342-538690d836a"] {
+            let (sort, sentence) = refusal(text.parse::<SearchId>());
+            assert!(sort == Refusal::Malformed && sentence.contains(&format!("`{text}`")), "{sentence}");
+        }
     }
 
     #[test]

@@ -35,7 +35,9 @@ async fn cluster() -> Simulated {
     cluster
 }
 
-const WITHOUT_END: LongerWish = LongerWish { budget: None, seconds: Some(600.0) };
+fn without_end() -> LongerWish {
+    LongerWish::new(None, Some(600.0))
+}
 
 /// Begins a search, and waits until it runs.
 async fn begun(handle: &Handle, wish: LongerWish) -> JoinHandle<Result<Decision, OrderError>> {
@@ -67,7 +69,7 @@ fn refusal<T: std::fmt::Debug>(answer: Result<T, OrderError>) -> Refusal {
 async fn it_finds_what_the_longer_search_on_the_same_facts_finds() {
     let cluster = cluster().await;
     let (input, policy) = cluster.handle.grounds().expect("something is known");
-    let wish = LongerWish { budget: Some(400_000), seconds: None };
+    let wish = LongerWish::new(Some(400_000), None);
     let decision = cluster.handle.longer(wish, "anna").await.expect("none else runs");
     let in_order = Longer { budget: wish.budget, share_out: &|count, work| (0..count).for_each(work), stop: &|| None };
     assert_eq!(decision, decide_longer(&input, &policy, &in_order));
@@ -83,25 +85,28 @@ async fn it_finds_what_the_longer_search_on_the_same_facts_finds() {
 #[tokio::test(start_paused = true)]
 async fn a_second_one_is_refused_until_the_first_has_ended() {
     let cluster = cluster().await;
-    let first = begun(&cluster.handle, WITHOUT_END).await;
+    let (mine, theirs) = (without_end(), without_end());
+    let first = begun(&cluster.handle, mine).await;
     let seen = cluster.handle.searching().expect("it runs");
     let since = cluster.handle.status().now;
-    assert_eq!(seen, Searching { by: "anna".into(), since, wish: WITHOUT_END, stopped: None });
-    let error = cluster.handle.longer(WITHOUT_END, "bert").await.expect_err("one runs");
+    assert_eq!(seen, Searching { by: "anna".into(), since, wish: mine, stopped: None });
+    let error = cluster.handle.longer(theirs, "bert").await.expect_err("one runs");
     assert_eq!(error.refusal, Refusal::Conflict);
     assert!(error.message.contains("anna") && error.message.contains(&since.to_string()), "{error}");
 
-    cluster.handle.end_search("bert").expect("one runs");
+    assert_eq!(refusal(cluster.handle.end_search(theirs.id, "bert")), Refusal::NotFound);
+    assert_eq!(cluster.handle.searching().map(|it| it.stopped), Ok(None), "the other one goes on");
+    cluster.handle.end_search(mine.id, "bert").expect("it runs");
     let decision = first.await.expect("it does not panic").expect("it has an answer");
     assert_eq!(said(&decision).stopped, Some(Stopped::Interrupted));
-    assert_eq!(refusal(cluster.handle.end_search("bert")), Refusal::NotFound);
+    assert_eq!(refusal(cluster.handle.end_search(mine.id, "bert")), Refusal::NotFound);
 }
 
 #[tokio::test(start_paused = true)]
 async fn the_clock_ends_it_and_its_plan_is_good_from_then_on() {
     let cluster = cluster().await;
     let stale = evens().observe.stale_after;
-    let wish = LongerWish { budget: None, seconds: Some(2.0 * stale.as_secs_f64()) };
+    let wish = LongerWish::new(None, Some(2.0 * stale.as_secs_f64()));
     let search = begun(&cluster.handle, wish).await;
     let began = cluster.handle.status().now;
     tokio::time::advance(stale * 2).await;
@@ -116,7 +121,7 @@ async fn the_clock_ends_it_and_its_plan_is_good_from_then_on() {
 #[tokio::test(start_paused = true)]
 async fn it_ends_when_nobody_waits_for_it_any_more() {
     let cluster = cluster().await;
-    let search = begun(&cluster.handle, WITHOUT_END).await;
+    let search = begun(&cluster.handle, without_end()).await;
     search.abort();
     until("its threads have ended", || cluster.handle.searching().is_err()).await;
 }
@@ -124,7 +129,7 @@ async fn it_ends_when_nobody_waits_for_it_any_more() {
 #[tokio::test(start_paused = true)]
 async fn it_ends_with_the_best_so_far_when_the_daemon_ends() {
     let cluster = cluster().await;
-    let search = begun(&cluster.handle, WITHOUT_END).await;
+    let search = begun(&cluster.handle, without_end()).await;
     let _cluster = cluster.killed_and_started_again().await;
     let decision = search.await.expect("it does not panic").expect("it has an answer");
     assert_eq!(said(&decision).stopped, Some(Stopped::Interrupted));
@@ -133,7 +138,7 @@ async fn it_ends_with_the_best_so_far_when_the_daemon_ends() {
 #[tokio::test(start_paused = true)]
 async fn the_loop_goes_on_while_it_is_looked() {
     let cluster = cluster().await;
-    let search = begun(&cluster.handle, WITHOUT_END).await;
+    let search = begun(&cluster.handle, without_end()).await;
     let round = |handle: &Handle| handle.status().round.expect("rounds have ended").number;
     let before = round(&cluster.handle);
     cluster.handle.set_acting(Acting::On, "anna").await.expect("orders are obeyed");
@@ -154,7 +159,7 @@ async fn a_daemon_that_knows_nothing_yet_says_so() {
         version: "test".to_owned(),
     };
     let (handle, _not_running) = Daemon::start(config).expect("books in memory can be used");
-    assert_eq!(refusal(handle.longer(LongerWish::default(), "anna").await), Refusal::Malformed);
-    assert_eq!(refusal(handle.longer(WITHOUT_END, "anna").await), Refusal::Unavailable);
+    assert_eq!(refusal(handle.longer(LongerWish::new(None, None), "anna").await), Refusal::Malformed);
+    assert_eq!(refusal(handle.longer(without_end(), "anna").await), Refusal::Unavailable);
     assert_eq!(refusal(handle.searching()), Refusal::NotFound);
 }

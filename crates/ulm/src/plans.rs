@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use ulm_control::longer::LongerWish;
+use ulm_control::longer::{LongerWish, SearchId};
 use ulm_control::view::Accepted;
 use ulm_decide::{Decision, GoalReport, Input, Report};
 use ulm_model::{Acting, Action, HostName, Plan, Reason, Step, text};
@@ -69,7 +69,7 @@ const TICK: Duration = Duration::from_millis(100);
 async fn longer_there(common: &Common, client: &Client, args: &cli::Plan) -> Outcome<Decided> {
     let lookout = Lookout::new(None, common.json);
     tokio::spawn(watch::interrupts(lookout.interrupt()));
-    let wish = LongerWish { budget: args.budget, seconds: args.time_limit.map(|limit| limit.as_secs_f64()) };
+    let wish = LongerWish::new(args.budget, args.time_limit.map(|limit| limit.as_secs_f64()));
     let answer = client.longer(&wish);
     tokio::pin!(answer);
     let (mut ticks, mut ended) = (tokio::time::interval(TICK), false);
@@ -79,7 +79,7 @@ async fn longer_there(common: &Common, client: &Client, args: &cli::Plan) -> Out
             _ = ticks.tick() => {
                 let interrupted = lookout.look_on(|| LOOKING.to_owned()).is_some();
                 if interrupted && !ended {
-                    ended = end_search(client).await?;
+                    ended = end_search(client, wish.id).await?;
                 }
             }
         }
@@ -88,9 +88,9 @@ async fn longer_there(common: &Common, client: &Client, args: &cli::Plan) -> Out
     Ok(answer?)
 }
 
-/// Whether there was a search to end: one that was asked for just now may not have begun.
-async fn end_search(client: &Client) -> Outcome<bool> {
-    match client.end_search().await {
+/// Whether the search ran, so that it could be ended: one that was asked for just now may not have begun.
+async fn end_search(client: &Client, id: SearchId) -> Outcome<bool> {
+    match client.end_search(id).await {
         Ok(_) => Ok(true),
         Err(ClientError::Refused(told)) if told.refusal == Sort::NotFound => Ok(false),
         Err(error) => Err(error.into()),

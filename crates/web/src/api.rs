@@ -14,7 +14,7 @@
 //! | `GET /v1/plan` | | [`Decided`]: what would be done now, and why |
 //! | `POST /v1/plan/search` | [`LongerWish`](ulm_control::longer::LongerWish) | [`Decided`], after a longer search; it ends when the connection is closed; 409 while another one runs |
 //! | `GET /v1/plan/search` | | [`Searching`](ulm_control::longer::Searching): the longer search that runs; 404 when there is none |
-//! | `DELETE /v1/plan/search` | | [`Done`]: the longer search that runs is to end, and answers with the best so far |
+//! | `DELETE /v1/plan/search/{id}` | | [`Done`]: the longer search that was begun with this id is to end, and answers with the best so far; 404 when it does not run |
 //! | `POST /v1/plan/apply` | a plan document, `ulm.plan/1` | [`Accepted`](ulm_control::view::Accepted) |
 //! | `GET /v1/plans/{id}` | | [`PlanStatus`](ulm_control::view::PlanStatus) |
 //! | `POST /v1/acting` | [`ActingOrder`] | [`Done`] |
@@ -63,8 +63,10 @@ pub const VMS: &str = "/v1/vms";
 pub const SNAPSHOT: &str = "/v1/snapshot";
 /// Where the last decision is.
 pub const PLAN: &str = "/v1/plan";
-/// Where a longer search for a plan is begun, looked at and ended.
+/// Where a longer search for a plan is begun and looked at.
 pub const PLAN_SEARCH: &str = "/v1/plan/search";
+/// Where one that runs is ended.
+pub const PLAN_SEARCH_ONE: &str = "/v1/plan/search/{id}";
 /// Where a plan is handed in.
 pub const PLAN_APPLY: &str = "/v1/plan/apply";
 /// Where an accepted plan is followed.

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use served::Served;
 use tokio::task::JoinHandle;
-use ulm_control::longer::LongerWish;
+use ulm_control::longer::{LongerWish, SearchId};
 use ulm_control::simulated::{SimConnector, uri_of};
 use ulm_drivers::SystemClock;
 use ulm_drivers::sim::{Scenario, SimCluster};
@@ -19,7 +19,6 @@ use ulm_web::error::Sort;
 
 /// Far more than anything here takes; reached only when something hangs.
 const PATIENCE: Duration = Duration::from_secs(60);
-const WITHOUT_END: LongerWish = LongerWish { budget: None, seconds: Some(600.0) };
 
 /// Wants all hosts alike, which is never quite reached, and looks at them often.
 fn evens() -> Policy {
@@ -47,12 +46,12 @@ async fn served() -> Served {
     served
 }
 
-/// Begins a search, and waits until it runs.
-async fn begun(client: &Client) -> JoinHandle<Result<Decided, ClientError>> {
-    let asked = client.clone();
-    let search = tokio::spawn(async move { asked.longer(&WITHOUT_END).await });
+/// Begins a search without an end, and waits until it runs.
+async fn begun(client: &Client) -> (SearchId, JoinHandle<Result<Decided, ClientError>>) {
+    let (asked, wish) = (client.clone(), LongerWish::new(None, Some(600.0)));
+    let search = tokio::spawn(async move { asked.longer(&wish).await });
     until_it(client, Running::Yes).await;
-    search
+    (wish.id, search)
 }
 
 #[derive(PartialEq, Eq)]
@@ -92,20 +91,25 @@ fn stopped(answer: Result<Decided, ClientError>) -> Option<Stopped> {
 #[tokio::test]
 async fn a_search_is_awaited_a_second_one_refused_and_the_first_one_ended() {
     let served = served().await;
-    let wish = LongerWish { budget: Some(20_000), seconds: None };
+    let wish = LongerWish::new(Some(20_000), None);
     assert_eq!(stopped(served.client.longer(&wish).await), None);
 
-    let first = begun(&served.client).await;
+    let (id, first) = begun(&served.client).await;
     let error = served.client.longer(&wish).await.expect_err("one runs");
     let runs = served.client.searching().await.expect("it runs");
     assert_eq!(refusal(&error), Sort::Conflict);
     assert!(error.to_string().contains(&format!("{} has had the daemon look", runs.by)), "{error}");
     assert!(error.to_string().contains(&runs.since.to_string()), "{error}");
-    let (code, _) = served.raw("POST", "/v1/plan/search", r#"{"budget":1}"#).await;
+    assert_eq!(runs.wish.id, id);
+    let (code, _) = served.raw("POST", "/v1/plan/search", &format!(r#"{{"id":"{}","budget":1}}"#, wish.id)).await;
     assert_eq!(code, 409);
     served.client.status().await.expect("other questions are answered meanwhile");
 
-    served.client.end_search().await.expect("one runs");
+    let error = served.client.end_search(wish.id).await.expect_err("that one has ended");
+    assert_eq!(refusal(&error), Sort::NotFound);
+    assert!(error.to_string().contains(&format!("The one that runs is {id}")), "{error}");
+    assert_eq!(served.client.searching().await.expect("it goes on").stopped, None);
+    served.client.end_search(id).await.expect("it runs");
     assert_eq!(stopped(first.await.expect("it does not panic")), Some(Stopped::Interrupted));
     served.stop().await;
 }
@@ -113,12 +117,13 @@ async fn a_search_is_awaited_a_second_one_refused_and_the_first_one_ended() {
 #[tokio::test]
 async fn who_closes_the_connection_ends_the_search() {
     let served = served().await;
-    let stream = served.sent("POST", "/v1/plan/search", r#"{"seconds":600}"#).await;
+    let stream =
+        served.sent("POST", "/v1/plan/search", r#"{"id":"3889f4d2-37e3-43b1-a342-538690d836ac","seconds":600}"#).await;
     until_it(&served.client, Running::Yes).await;
     drop(stream);
     until_it(&served.client, Running::No).await;
 
-    let search = begun(&served.client).await;
+    let (_, search) = begun(&served.client).await;
     search.abort();
     until_it(&served.client, Running::No).await;
     served.stop().await;
@@ -127,7 +132,7 @@ async fn who_closes_the_connection_ends_the_search() {
 #[tokio::test]
 async fn a_daemon_that_stops_answers_with_the_best_so_far() {
     let served = served().await;
-    let search = begun(&served.client).await;
+    let (_, search) = begun(&served.client).await;
     served.stop().await;
     assert_eq!(stopped(search.await.expect("it does not panic")), Some(Stopped::Interrupted));
 }

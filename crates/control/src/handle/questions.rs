@@ -12,7 +12,7 @@ use ulm_policy::Policy;
 use ulm_store::Filter;
 
 use super::{Handle, starting};
-use crate::longer::{self, LongerWish, Searching};
+use crate::longer::{self, LongerWish, SearchId, Searching};
 use crate::order::{OrderError, unavailable};
 use crate::orders::find_vm;
 use crate::questions::{self, NewVm, WhyNot, WhyNotQuery};
@@ -107,10 +107,10 @@ impl Handle {
         self.search.look()
     }
 
-    /// Ends the longer search that runs: whoever waits for it gets the best so far. An error when there is none.
-    pub fn end_search(&self, by: &str) -> Result<(), OrderError> {
-        self.search.end()?;
-        tracing::info!(by, "the longer search is to end");
+    /// Ends this longer search: whoever waits for it gets the best so far. An error when it does not run.
+    pub fn end_search(&self, id: SearchId, by: &str) -> Result<(), OrderError> {
+        self.search.end(id)?;
+        tracing::info!(by, %id, "the longer search is to end");
         Ok(())
     }
 

@@ -1,7 +1,7 @@
 //! Why, why not, what there is room for, and what a longer search finds.
 
 use hyper::Method;
-use ulm_control::longer::{LONGEST, LongerWish, Searching};
+use ulm_control::longer::{LONGEST, LongerWish, SearchId, Searching};
 use ulm_control::questions::{NewVm, WhyNot, WhyNotQuery};
 use ulm_control::reports::KeptDecision;
 use ulm_control::view::PolicyStatus;
@@ -10,7 +10,7 @@ use ulm_decide::{BestHost, Capacity, SharingReport, Stillness};
 use ulm_forecast::Samples;
 use ulm_model::{Time, text};
 
-use super::{ANSWER, Answer, Client, json, with_query};
+use super::{ANSWER, Answer, Client, json, path, with_query};
 use crate::api::{self, Decided, Done};
 
 impl Client {
@@ -66,9 +66,9 @@ impl Client {
         self.get(api::PLAN_SEARCH).await
     }
 
-    /// Ends the longer search that runs: whoever waits for it gets the best so far. Refused when there is none.
-    pub async fn end_search(&self) -> Answer<Done> {
-        self.call(Method::DELETE, api::PLAN_SEARCH, Vec::new()).await
+    /// Ends the longer search of this id: whoever waits for it gets the best so far. Refused when it does not run.
+    pub async fn end_search(&self, id: SearchId) -> Answer<Done> {
+        self.call(Method::DELETE, &path(api::PLAN_SEARCH_ONE, &id.to_string()), Vec::new()).await
     }
 
     /// Has the policy's files read at once.

@@ -1,7 +1,7 @@
 //! A longer search for a plan: begun, looked at, ended.
 
-use axum::extract::State;
-use axum::routing::post;
+use axum::extract::{Path, State};
+use axum::routing::{delete, post};
 use axum::{Json, Router};
 use ulm_control::Handle;
 use ulm_control::longer::{LongerWish, Searching};
@@ -10,7 +10,7 @@ use super::{Answer, By, Order};
 use crate::api::{self, Decided, Done};
 
 pub(super) fn routes() -> Router<Handle> {
-    Router::new().route(api::PLAN_SEARCH, post(search).get(searching).delete(end))
+    Router::new().route(api::PLAN_SEARCH, post(search).get(searching)).route(api::PLAN_SEARCH_ONE, delete(end))
 }
 
 /// When the connection is closed this is dropped, and the search ends.
@@ -22,7 +22,7 @@ async fn searching(State(handle): State<Handle>) -> Answer<Searching> {
     Ok(Json(handle.searching()?))
 }
 
-async fn end(State(handle): State<Handle>, By(by): By) -> Answer<Done> {
-    handle.end_search(&by)?;
+async fn end(State(handle): State<Handle>, By(by): By, Path(id): Path<String>) -> Answer<Done> {
+    handle.end_search(id.parse()?, &by)?;
     Ok(Json(Done {}))
 }
