@@ -2,7 +2,8 @@
 //!
 //! The start is first fit in random order by full sizes, as a cluster grows. `oblivious` is the search that knows nothing of
 //! sharing. `ours` knows it, and goes in rounds: what was moved counts in full until the next round, when it is merged. So every move
-//! fits, which is more than the paper's packing asks, that begins with empty hosts and counts all as merged (`DFS`). Memory is
+//! fits, which is more than the paper's packing asks, that begins with empty hosts and counts all as merged (`DFS`). Where a host can only
+//! be emptied over several rounds, the first of them is made, and the next round is asked anew. Memory is
 //! what is taken of hosts after merging in each case, saved against `oblivious`, and at last against the sum of full sizes. The bound is
 //! that of [`Tree::least_hosts`].
 
@@ -11,7 +12,7 @@ mod tree;
 use std::time::Duration;
 
 use ulm_place::dice::Dice;
-use ulm_place::{Effort, Found, Pages, PlaceHost, PlaceVm, Points, Problem, Sharing, search};
+use ulm_place::{Drain, Effort, Found, Pages, PlaceHost, PlaceVm, Points, Problem, Sharing, drain, search};
 use ulm_rules::HostSet;
 
 use crate::clock::on_the_processor;
@@ -115,9 +116,10 @@ fn measure(vms: usize, shared: i64) -> Row {
         for _ in 0..ROUNDS {
             let started = on_the_processor();
             let found = search(&question, &effort(vms));
+            let drained = drain(&question, &found, &effort(vms));
             row.time += on_the_processor() - started;
             row.rounds += 1;
-            let then = follow(&question, &found);
+            let then = first_round(&question, &found, drained.as_ref());
             safe(&tree, &question, &then);
             let moved = question.vms.iter_mut().zip(then);
             let moves = moved.map(|(vm, host)| usize::from(std::mem::replace(&mut vm.at, host) != host)).sum::<usize>();
@@ -166,6 +168,14 @@ fn sharing(tree: &Tree, hosts: usize) -> Sharing {
 fn follow(problem: &Problem, found: &Found) -> Vec<u32> {
     let mut at: Vec<u32> = problem.vms.iter().map(|vm| vm.at).collect();
     found.packages.iter().flat_map(|package| &package.moves).for_each(|step| at[step.vm as usize] = step.to);
+    at
+}
+
+/// What is done of it now: where a host is to be emptied, the first of its rounds.
+fn first_round(problem: &Problem, found: &Found, drain: Option<&Drain>) -> Vec<u32> {
+    let Some(drain) = drain else { return follow(problem, found) };
+    let mut at: Vec<u32> = problem.vms.iter().map(|vm| vm.at).collect();
+    drain.rounds[0].iter().for_each(|step| at[step.vm as usize] = step.to);
     at
 }
 

@@ -5,7 +5,7 @@
 //! counted in the scene before the next choice is made, so the order of calls is the order of precedence.
 //!
 //! [`search()`] takes a [`Problem`], a question in numbers with what everything costs, and looks for a cheaper placement.
-//! [`anneal()`] looks longer, where there is time.
+//! [`anneal()`] looks longer, where there is time, and [`drain()`] over several rounds.
 
 pub mod bound;
 mod contract;
@@ -26,4 +26,5 @@ pub use problem::{
 pub use relieve::{Candidate, Choice, Count, Fate, Relief, Tried, relieve};
 pub use scene::{Barred, Ceiling, Obstacle, Scene, Use};
 pub use search::anneal::{Annealed, anneal};
+pub use search::drain::{Drain, drain};
 pub use search::search;

@@ -32,7 +32,7 @@ use away::Away;
 use dependencies::Dependencies;
 use disruption::Moved;
 use flat::Flat;
-use shared::{Credit, Shared};
+use shared::{Arrives, Credit, Shared};
 use ties::Ties;
 
 /// See the module's text.
@@ -86,6 +86,15 @@ struct Undo {
 impl<'p> Placement<'p> {
     /// Each VM where it is now.
     pub fn new(problem: &'p Problem) -> Self {
+        Placement::of(problem, Arrives::Unmerged)
+    }
+
+    /// The same, where pages of VMs that are moved count as merged at once: what is sound then is sound at last, and perhaps not before.
+    pub(crate) fn when_merged(problem: &'p Problem) -> Self {
+        Placement::of(problem, Arrives::Merged)
+    }
+
+    fn of(problem: &'p Problem, arrives: Arrives) -> Self {
         let (hosts, vms) = (problem.hosts.len(), problem.vms.len());
         let at: Vec<u32> = problem.vms.iter().map(|vm| vm.at).collect();
         let flat = Flat::new(problem);
@@ -107,7 +116,7 @@ impl<'p> Placement<'p> {
             flat,
             ties: Ties::new(problem),
             dependencies: Dependencies::new(problem),
-            shared: Shared::new(problem),
+            shared: Shared::new(problem, arrives),
             moved: Moved::new(problem),
             least_table: least_table(problem),
             relief: relief(problem),

@@ -11,6 +11,7 @@ use crate::problem::{Pages, Problem, Sharing};
 #[derive(Clone, Debug)]
 pub(super) struct Shared<'p> {
     sharing: &'p Sharing,
+    arrives: Arrives,
     hosts: usize,
     /// For each VM where it is at the start.
     home: Vec<u32>,
@@ -22,6 +23,15 @@ pub(super) struct Shared<'p> {
     of: Vec<u32>,
     /// Class × hosts + host.
     counts: Vec<Count>,
+}
+
+/// How a VM that was moved is counted where it came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Arrives {
+    /// In full, as it must have room at any time.
+    Unmerged,
+    /// As those that have not moved: what there will be room for later.
+    Merged,
 }
 
 /// VMs of a class on a host.
@@ -43,7 +53,7 @@ pub(super) struct Credit {
 
 impl<'p> Shared<'p> {
     /// Without any VM. `None`: nothing is shared.
-    pub fn new(problem: &'p Problem) -> Option<Self> {
+    pub fn new(problem: &'p Problem, arrives: Arrives) -> Option<Self> {
         let sharing = problem.sharing.as_ref()?;
         let mut vms = vec![0u32; sharing.classes.len()];
         sharing.of.iter().flatten().for_each(|class| vms[*class as usize] += 1);
@@ -57,6 +67,7 @@ impl<'p> Shared<'p> {
         let hosts = problem.hosts.len();
         Some(Shared {
             sharing,
+            arrives,
             hosts,
             home: problem.vms.iter().map(|vm| vm.at).collect(),
             classes: several.iter().map(|class| sharing.classes[*class as usize]).collect(),
@@ -74,7 +85,7 @@ impl<'p> Shared<'p> {
     /// Counts a VM that has come to the host. What the credit is more.
     pub fn arrive(&mut self, vm: u32, host: u32) -> Credit {
         let credit = self.credit(host, Some(vm), None);
-        let stays = u32::from(self.home[vm as usize] == host);
+        let stays = u32::from(self.counts_as_merged(vm, host));
         for k in self.range(vm) {
             let place = self.place(self.of[k], host);
             self.counts[place].all += 1;
@@ -86,7 +97,7 @@ impl<'p> Shared<'p> {
     /// Counts a VM that has left the host. What the credit is more: nothing or less.
     pub fn leave(&mut self, vm: u32, host: u32) -> Credit {
         let credit = self.credit(host, None, Some(vm));
-        let stays = u32::from(self.home[vm as usize] == host);
+        let stays = u32::from(self.counts_as_merged(vm, host));
         for k in self.range(vm) {
             let place = self.place(self.of[k], host);
             self.counts[place].all -= 1;
@@ -107,8 +118,12 @@ impl<'p> Shared<'p> {
 
     /// The same of those that have not moved.
     pub fn credit_of_those_at_home(&self, host: u32, comes: Option<u32>, goes: Option<u32>) -> Sum {
-        let is_home = |vm: &u32| self.home[*vm as usize] == host;
-        self.credit_of(host, comes.filter(is_home), goes.filter(is_home), |count| count.stay)
+        let merged = |vm: &u32| self.counts_as_merged(*vm, host);
+        self.credit_of(host, comes.filter(merged), goes.filter(merged), |count| count.stay)
+    }
+
+    fn counts_as_merged(&self, vm: u32, host: u32) -> bool {
+        self.arrives == Arrives::Merged || self.home[vm as usize] == host
     }
 
     fn credit_of(&self, host: u32, comes: Option<u32>, goes: Option<u32>, counted: impl Fn(Count) -> u32) -> Sum {

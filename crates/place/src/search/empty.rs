@@ -14,16 +14,21 @@ const SCALE: i128 = 1 << 20;
 
 /// Empties hosts while it pays. Whether any was emptied.
 pub(super) fn pass(search: &mut Search<'_>) -> bool {
-    let mut hosts: Vec<_> = (0..search.order.len() as u32).filter_map(|host| key(search, host)).collect();
-    hosts.sort_unstable();
     let mut any = false;
-    for (.., host) in hosts {
+    for host in hosts(search) {
         if search.spent() {
             break;
         }
         any |= attempt(search, host);
     }
     any
+}
+
+/// The hosts that may be emptied, in the order of their turns.
+pub(super) fn hosts(search: &Search<'_>) -> Vec<u32> {
+    let mut hosts: Vec<_> = (0..search.order.len() as u32).filter_map(|host| key(search, host)).collect();
+    hosts.sort_unstable();
+    hosts.into_iter().map(|(.., host)| host).collect()
 }
 
 /// Whether and when a host's turn is.
@@ -39,7 +44,8 @@ fn key(search: &Search<'_>, host: u32) -> Option<(i128, (u64, u64), u32)> {
     Some((moves * SCALE / saved, search.order.used(host), host))
 }
 
-fn attempt(search: &mut Search<'_>, host: u32) -> bool {
+/// Empties the host if that pays. Whether it did.
+pub(super) fn attempt(search: &mut Search<'_>, host: u32) -> bool {
     let mut vms: Vec<(Reverse<u64>, u32, i128)> = Vec::new();
     for i in 0..search.state.on(host).len() {
         let vm = search.state.on(host)[i];

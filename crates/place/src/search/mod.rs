@@ -15,7 +15,8 @@
 //! pages ([`cluster`]), room is made for what is wanted ([`rooms`]), a host is emptied as a whole ([`empty`]), one VM makes room for
 //! another ([`eject`]). Moves and exchanges are first looked for between the few most promising VMs and hosts, at last between all. Then
 //! VMs go home whose move brings nothing, and where a question is small, several VMs are looked at together ([`exact`]). At last the
-//! moves are split into [`packages`]. [`anneal`](anneal()) goes on from there, where there is time.
+//! moves are split into [`packages`]. [`anneal`](anneal()) goes on from there, where there is time;
+//! [`drain`](drain::drain()) looks over several rounds.
 //!
 //! Most VMs are passed over at once: what a VM can bring by leaving its host is known without looking at targets
 //! ([`Placement::leave_bound`]); so where nothing is wrong, one look at each VM is all, and where a target costs nothing
@@ -29,6 +30,7 @@ mod close;
 mod cluster;
 mod cooling;
 mod cycle;
+pub(crate) mod drain;
 mod eject;
 mod empty;
 mod exact;
@@ -140,7 +142,11 @@ enum Prefer {
 
 impl<'p> Search<'p> {
     fn new(problem: &'p Problem, effort: &Effort) -> Self {
-        let state = Placement::new(problem);
+        Search::from(Placement::new(problem), effort)
+    }
+
+    fn from(state: Placement<'p>, effort: &Effort) -> Self {
+        let problem = state.problem();
         let (order, bulk) = (Order::new(&state), order::bulk(problem));
         Search {
             order,
