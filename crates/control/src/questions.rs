@@ -1,11 +1,13 @@
 //! Why not, what there is room for, what is shared, and the best host: answers for one state of things, be it the present one or a
 //! snapshot from a file.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
-use ulm_decide::{BestHost, Capacity, Input, SharingReport, Stillness, Wish};
+use ulm_decide::{Backing, BestHost, Capacity, Input, SharingReport, Stillness, Wish};
 use ulm_forecast::Samples;
-use ulm_model::{Bytes, HostName, Reason, VmId};
-use ulm_policy::Policy;
+use ulm_model::{Bytes, HostName, Reason, Snapshot, VmId};
+use ulm_policy::{Policy, pages_fault};
 
 use crate::order::{OrderError, Refusal};
 use crate::orders::{find_host, find_vm};
@@ -52,6 +54,8 @@ pub struct NewVm {
     pub ram: Bytes,
     /// Tags that its host must have.
     pub labels: Vec<String>,
+    /// Where its memory must be.
+    pub backing: Backing,
 }
 
 /// Everything that keeps the policy from moving a VM to a host, or to any.
@@ -78,9 +82,11 @@ pub fn stillness(input: &Input, policy: &Policy) -> Vec<Stillness> {
     ulm_decide::stillness(input, policy)
 }
 
-/// What there is room for.
-pub fn capacity(input: &Input, policy: &Policy) -> Result<Capacity, OrderError> {
-    ulm_decide::capacity(input, policy).map_err(|reasons| OrderError::not_allowed("that cannot be said:", reasons))
+/// What there is room for, for new VMs whose memory is so.
+pub fn capacity(input: &Input, policy: &Policy, backing: Backing) -> Result<Capacity, OrderError> {
+    can_be(backing, Bytes(0), &input.snapshot)?;
+    ulm_decide::capacity(input, policy, backing)
+        .map_err(|reasons| OrderError::not_allowed("that cannot be said:", reasons))
 }
 
 /// What VMs save by pages that they have in common, and what a plan would save; with samples by what these show.
@@ -91,10 +97,36 @@ pub fn sharing(input: &Input, policy: &Policy, samples: Option<&Samples>) -> Res
 
 /// The hosts on which a new VM can start now, the best one first; an error when there is none.
 pub fn best_host(input: &Input, policy: &Policy, new: &NewVm) -> Result<Vec<BestHost>, OrderError> {
-    let wish = Wish { vcpus: new.cpu, memory: new.ram, labels: new.labels.clone() };
+    can_be(new.backing, new.ram, &input.snapshot)?;
+    let wish = Wish { vcpus: new.cpu, memory: new.ram, labels: new.labels.clone(), backing: new.backing };
     let none = |reasons| OrderError::not_allowed("no host has room for it now:", reasons);
     match ulm_decide::best_host(input, policy, &wish) {
         Ok(hosts) if hosts.is_empty() => Err(none(Vec::new())),
         answer => answer.map_err(none),
     }
+}
+
+/// Whether so much memory can be so on any host at all, however much of it is free.
+fn can_be(backing: Backing, memory: Bytes, snapshot: &Snapshot) -> Result<(), OrderError> {
+    let refused = |refusal: Refusal, sentence: String| Err(OrderError::new(refusal, sentence));
+    if let Some(fault) = backing.pages.and_then(|size| pages_fault(size, memory)) {
+        return refused(Refusal::Malformed, format!("{}: {}; {}", fault.rule, fault.wrong, fault.help));
+    }
+    if backing != Backing::default() && snapshot.hosts.iter().all(|host| host.cells.is_empty()) {
+        return refused(
+            Refusal::NotAllowed,
+            "no host has told which NUMA cells it has, and which pages in them".to_owned(),
+        );
+    }
+    let Some(size) = backing.pages else { return Ok(()) };
+    let pages = snapshot.hosts.iter().flat_map(|host| &host.cells).flat_map(|cell| &cell.pages);
+    let there: BTreeSet<Bytes> = pages.filter(|pages| pages.total > Bytes(0)).map(|pages| pages.size).collect();
+    if there.contains(&size) {
+        return Ok(());
+    }
+    let there = match there.is_empty() {
+        true => "none of any size".to_owned(),
+        false => format!("those of {}", there.iter().map(Bytes::to_string).collect::<Vec<_>>().join(" and ")),
+    };
+    refused(Refusal::NotAllowed, format!("no host has set huge pages of {size} aside; there are {there}"))
 }

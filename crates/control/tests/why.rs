@@ -8,6 +8,7 @@ use simulated::{Simulated, policy};
 use ulm_control::Refusal;
 use ulm_control::questions::{NewVm, WhyNotQuery};
 use ulm_control::why::WhyQuery;
+use ulm_decide::Backing;
 use ulm_drivers::sim::{HostSpec, Load, Scenario, VmSpec};
 use ulm_model::ledger::Outcome;
 use ulm_model::{Bytes, Time};
@@ -93,9 +94,9 @@ async fn everything_that_is_against_a_move_is_told_for_one_host_and_for_all() {
 #[tokio::test(start_paused = true)]
 async fn what_there_is_room_for_and_where_is_told() {
     let (cluster, _) = relieved().await;
-    let capacity = cluster.handle.capacity().expect("the figures are fresh");
+    let capacity = cluster.handle.capacity(Backing::default()).expect("the figures are fresh");
     let largest = capacity.largest.expect("there is room");
-    let new = |ram| NewVm { cpu: 1, ram, labels: Vec::new() };
+    let new = |ram| NewVm { cpu: 1, ram, labels: Vec::new(), backing: Backing::default() };
     let hosts = cluster.handle.best_host(&new(largest.memory)).expect("it fits");
     assert!(hosts.iter().any(|host| host.host == largest.host));
     let none = cluster.handle.best_host(&new(largest.memory + Bytes(1))).expect_err("nothing is larger");

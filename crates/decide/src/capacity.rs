@@ -1,4 +1,5 @@
-//! Capacity answers: what could start now, what after some moves, what may fail or sleep; and the best host for a new VM.
+//! Capacity answers: what could start now, what after some moves, what may fail or sleep; and the best host for a new VM. The memory of
+//! new VMs may have to be in one NUMA cell of a host, or in huge pages; that is the question of the goal `make_room`.
 //!
 //! Promises, memory that is really available and closed hosts are judged as for a move of the policy, headroom included. What a new VM
 //! needs of networks, storage and CPUs is not known here, so it is not looked at.
@@ -7,13 +8,14 @@ use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use ulm_model::{Bytes, HostIx, HostName, HostState, Reason, Share, VmIx};
+use ulm_model::{Bytes, HostIx, HostName, HostState, Needs, Reason, Share, Snapshot, VmIx};
 use ulm_place::{Effort, Points, Problem, WantedRoom, search};
-use ulm_policy::Policy;
-use ulm_rules::HostSet;
+use ulm_policy::{Goal, GoalKind, Policy, Shape};
 
+use crate::cells::Supply;
 use crate::round::Round;
 use crate::seek::question::{HELD, PROMISED, Question, VCPUS, whole_number};
+use crate::seek::{cells, measure, terms};
 use crate::{Input, gates};
 
 /// So many of the most frequent shapes are counted.
@@ -23,12 +25,30 @@ const EVALUATIONS: u64 = 2_000_000;
 /// Emptying a host, or making room for one VM, is worth so many points; a move of 4 GiB takes one in thousand.
 const WORTH: Points = 1_000_000;
 
+/// Where the memory of VMs that do not exist yet must be; by default anywhere on a host, in ordinary pages.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Backing {
+    /// The memory of each in one NUMA cell of its host.
+    pub cell: bool,
+    /// In huge pages of this size; `None`: in ordinary ones.
+    pub pages: Option<Bytes>,
+}
+
+impl Backing {
+    /// A VM with such memory, as many of them as possible, on any host.
+    fn goal(self, vcpus: u32, memory: Bytes) -> (Goal, Shape) {
+        let shape = Shape { cell: self.cell, pages: self.pages, ..Shape::new(vcpus, memory, None) };
+        (Goal::new("", GoalKind::MakeRoom(shape)), shape)
+    }
+}
+
 /// What there is room for.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Capacity {
     /// The VM with the most memory that can start now; `None`: none can.
     pub largest: Option<LargestVm>,
-    /// The most frequent shapes of VMs that there are, and how many more of each can start.
+    /// The most frequent shapes of VMs that there are, and how many more of each can start. In huge pages only those that are whole pages.
     pub shapes: Vec<Rooms>,
     /// So many hosts may fail at once, those with the most promised memory: their VMs fit on the others.
     pub may_fail: u32,
@@ -75,6 +95,8 @@ pub struct Wish {
     pub memory: Bytes,
     /// Tags that the host must have, e.g. `rack=r4`.
     pub labels: Vec<String>,
+    /// Where its memory must be.
+    pub backing: Backing,
 }
 
 /// A host for a new VM.
@@ -91,7 +113,7 @@ pub struct BestHost {
 }
 
 /// What there is room for; or why that cannot be said.
-pub fn capacity(input: &Input, policy: &Policy) -> Result<Capacity, Vec<Reason>> {
+pub fn capacity(input: &Input, policy: &Policy, backing: Backing) -> Result<Capacity, Vec<Reason>> {
     let unbelievable = gates::unbelievable(input, policy);
     if !unbelievable.is_empty() {
         return Err(unbelievable);
@@ -101,33 +123,43 @@ pub fn capacity(input: &Input, policy: &Policy) -> Result<Capacity, Vec<Reason>>
     let mut question = Question::of(&mut round, &|_| true);
     crate::seek::relations::add(&mut question, &input.snapshot, round.concerns(), None);
     question.price_moves(WORTH / 1000);
-    let open = HostSet::of(input.snapshot.hosts.len(), |host| round.is_open(host));
-    question.problem.sets.push(open.clone());
-    let free = free(&question.problem);
-    let largest = open.iter().filter(|host| free[host.at()][VCPUS] > 0).max_by_key(|host| {
-        let free = &free[host.at()];
-        (free[PROMISED].min(free[HELD]), free[VCPUS], Reverse(*host))
-    });
-    let largest = largest.map(|host| {
-        let free = &free[host.at()];
-        let memory = Bytes(u64::try_from(free[PROMISED].min(free[HELD])).unwrap_or(0));
-        let vcpus = u64::try_from(free[VCPUS]).unwrap_or(0);
-        LargestVm { host: input.snapshot.host(host).name.clone(), memory, vcpus }
-    });
     let (may_sleep, moves_to_sleep) = sleepers(&round, &question);
+    let may_fail = may_fail(&mut round);
+    let shapes = shapes(input, backing).into_iter();
     Ok(Capacity {
-        largest: largest.filter(|vm| vm.memory > Bytes(0)),
-        shapes: shapes(input).into_iter().map(|(shape, vms)| rooms(&question, &open, &free, shape, vms)).collect(),
-        may_fail: may_fail(&mut round),
+        largest: largest(question.clone(), &round, backing),
+        shapes: shapes.map(|(shape, vms)| rooms(question.clone(), &round, backing, shape, vms)).collect(),
+        may_fail,
         may_sleep,
         moves_to_sleep,
     })
 }
 
+/// The VM with the most memory that can start now.
+fn largest(mut question: Question, round: &Round<'_>, backing: Backing) -> Option<LargestVm> {
+    let (goal, shape) = backing.goal(1, Bytes(0));
+    cells::wanted(&mut question, round, &goal, &shape);
+    let parts = cells::parts(&question, round, &goal, &shape);
+    let page = backing.pages.map_or(1, |size| whole_number(size.0).max(1));
+    let free = free(&question);
+    let memory = |free: &[i64]| {
+        let held = if backing.pages.is_some() { i64::MAX } else { free[HELD] };
+        let part = parts.as_ref().map(|parts| parts.iter().map(|part| free[*part]).max().unwrap_or(0));
+        free[PROMISED].min(held).min(part.unwrap_or(i64::MAX)).max(0) / page * page
+    };
+    let open = open(&question).filter(|host| free[*host][VCPUS] > 0);
+    let host = open.max_by_key(|host| (memory(&free[*host]), free[*host][VCPUS], Reverse(*host)))?;
+    let amount = |amount: i64| u64::try_from(amount).unwrap_or(0);
+    let (memory, vcpus) = (Bytes(amount(memory(&free[host]))), amount(free[host][VCPUS]));
+    let name = round.input.snapshot.hosts[host].name.clone();
+    (memory > Bytes(0)).then_some(LargestVm { host: name, memory, vcpus })
+}
+
 /// The most frequent shapes, as virtual CPUs and memory, each with how often it is there.
-fn shapes(input: &Input) -> Vec<((u32, Bytes), u32)> {
+fn shapes(input: &Input, backing: Backing) -> Vec<((u32, Bytes), u32)> {
     let mut counts: BTreeMap<(u32, Bytes), u32> = BTreeMap::new();
-    for vm in &input.snapshot.vms {
+    let whole = |memory: Bytes| backing.pages.is_none_or(|size| memory.0.is_multiple_of(size.0));
+    for vm in input.snapshot.vms.iter().filter(|vm| vm.memory > Bytes(0) && whole(vm.memory)) {
         *counts.entry((vm.vcpus, vm.memory)).or_default() += 1;
     }
     let mut shapes = Vec::from_iter(counts);
@@ -136,45 +168,52 @@ fn shapes(input: &Input) -> Vec<((u32, Bytes), u32)> {
     shapes
 }
 
+/// The hosts that take VMs just now.
+fn open(question: &Question) -> impl Iterator<Item = usize> {
+    question.problem.hosts.iter().enumerate().filter(|(_, host)| host.takes).map(|(place, _)| place)
+}
+
 /// What each host has left of each resource.
-fn free(problem: &Problem) -> Vec<Vec<i64>> {
-    let mut free: Vec<Vec<i64>> = problem
-        .hosts
-        .iter()
-        .map(|host| host.capacity.iter().zip(&host.base).map(|(most, base)| most.saturating_sub(*base)).collect())
-        .collect();
-    for vm in &problem.vms {
-        for (left, size) in free[vm.at as usize].iter_mut().zip(&vm.size) {
-            *left = left.saturating_sub(*size);
-        }
-    }
-    free
+fn free(question: &Question) -> Vec<Vec<i64>> {
+    let home = question.home();
+    let loads: Vec<Vec<i64>> = (0..question.problem.resources).map(|r| measure::loads(question, &home, r)).collect();
+    let left = |(host, r): (usize, usize)| question.problem.hosts[host].capacity[r].saturating_sub(loads[r][host]);
+    let of = |host: usize| (0..question.problem.resources).map(|r| left((host, r))).collect();
+    (0..question.problem.hosts.len()).map(of).collect()
 }
 
-fn fit(free: &[i64], shape: &[i64]) -> i64 {
-    let counts = free.iter().zip(shape).filter(|(_, asks)| **asks > 0).map(|(free, asks)| (*free).max(0) / asks);
-    counts.min().unwrap_or(0)
-}
-
-fn rooms(question: &Question, open: &HostSet, free: &[Vec<i64>], shape: (u32, Bytes), vms: u32) -> Rooms {
-    let mut asks = vec![0; question.problem.resources];
-    asks[PROMISED] = whole_number(shape.1.0);
-    asks[HELD] = asks[PROMISED];
-    asks[VCPUS] = i64::from(shape.0);
-    let now: i64 = open.iter().map(|host| fit(&free[host.at()], &asks)).sum();
-    // As if all that is free were in one place: more can never start.
-    let sum = |r: usize| open.iter().map(|host| free[host.at()][r].max(0)).fold(0i64, i64::saturating_add);
-    let most = fit(&(0..asks.len()).map(sum).collect::<Vec<_>>(), &asks);
-    let mut problem = question.problem.clone();
-    let (allowed, count) = (problem.sets.len() as u32 - 1, u32::try_from(most).unwrap_or(u32::MAX));
-    problem.rooms.push(WantedRoom { shape: asks.clone(), allowed, count, points: WORTH, ..WantedRoom::default() });
-    let found = search(&problem, &effort(&problem));
+fn rooms(
+    mut question: Question,
+    round: &Round<'_>,
+    backing: Backing,
+    (vcpus, memory): (u32, Bytes),
+    vms: u32,
+) -> Rooms {
+    let (goal, shape) = backing.goal(vcpus, memory);
+    terms::make_room(&mut question, round, &goal, &shape, WORTH.unsigned_abs());
+    let most = most(&question, &question.problem.rooms[0]);
+    question.problem.rooms[0].count = most;
+    let found = search(&question.problem, &effort(&question.problem));
     let moves: Vec<_> = found.packages.iter().flat_map(|package| &package.moves).collect();
-    moves.iter().for_each(|one| problem.vms[one.vm as usize].at = one.to);
-    let then = self::free(&problem);
-    let after: i64 = open.iter().map(|host| fit(&then[host.at()], &asks)).sum();
-    let count = |rooms: i64| u64::try_from(rooms).unwrap_or(0);
-    Rooms { vcpus: shape.0, memory: shape.1, vms, now: count(now), after: count(after), moves: moves.len() as u32 }
+    let home = question.home();
+    let mut then = home.clone();
+    moves.iter().for_each(|one| then[one.vm as usize] = one.to);
+    let places =
+        |at: &[u32]| u64::try_from(measure::rooms(&question, round, &goal, &shape, at, &|_| true)).unwrap_or(0);
+    Rooms { vcpus, memory, vms, now: places(&home), after: places(&then), moves: moves.len() as u32 }
+}
+
+/// As if all that is free were on one host, and all that is free in cells of one number in one cell: more can never start.
+fn most(question: &Question, room: &WantedRoom) -> u32 {
+    let free = free(question);
+    let fit = |(r, asks): (usize, i64)| {
+        let sum = open(question).map(|host| free[host][r].max(0)).fold(0i64, i64::saturating_add);
+        sum.checked_div(asks).unwrap_or(i64::MAX)
+    };
+    let whole = room.shape.iter().copied().enumerate().map(fit).min().unwrap_or(0);
+    let in_parts = room.parts.iter().copied().map(fit).fold(0i64, i64::saturating_add);
+    let most = if room.parts.is_empty() { whole } else { whole.min(in_parts) };
+    u32::try_from(most).unwrap_or(u32::MAX)
 }
 
 fn effort(problem: &Problem) -> Effort {
@@ -269,9 +308,13 @@ fn fits(round: &Round<'_>, ix: HostIx, wish: &Wish) -> Result<BestHost, Reason> 
         let free = memory.saturating_sub(load.promised());
         return Err(Reason::MemoryShort { host: name(), needed: wish.memory, free });
     }
-    if limit.available.is_none_or(|available| load.arriving + wish.memory > available) {
+    let held = if wish.backing.pages.is_some() { Bytes(0) } else { wish.memory };
+    if limit.available.is_none_or(|available| load.arriving + held > available) {
         let available = limit.available.unwrap_or_default().saturating_sub(load.arriving);
         return Err(Reason::MemoryUsed { host: name(), needed: wish.memory, available });
+    }
+    if let Some(short) = short(&round.input.snapshot, ix, wish) {
+        return Err(short);
     }
     let promised = load.vcpus.saturating_add(u64::from(wish.vcpus));
     if promised > vcpus {
@@ -284,4 +327,23 @@ fn fits(round: &Round<'_>, ix: HostIx, wish: &Wish) -> Result<BestHost, Reason> 
         vcpus: Share::ratio(promised, vcpus),
         cpu_use,
     })
+}
+
+/// Why the host has no such memory for it, if so: in the cell that has the most, or in pages of all cells.
+fn short(snapshot: &Snapshot, ix: HostIx, wish: &Wish) -> Option<Reason> {
+    let (Backing { cell, pages }, host, needed) = (wish.backing, snapshot.host(ix), wish.memory);
+    let left = |cells| {
+        let left = cells::for_room(&Supply { pages, cells }, snapshot, ix);
+        Bytes(u64::try_from(left).unwrap_or(0))
+    };
+    if !cell {
+        return pages.and_then(|size| ulm_rules::pages::reason(host, &[].into(), size, left([].into()), needed));
+    }
+    let in_each = host.cells.iter().map(|cell| (left([cell.id].into()), Reverse(cell.id)));
+    let Some((free, Reverse(id))) = in_each.max() else {
+        return ulm_rules::cells::missing(host, &Needs::default());
+    };
+    let of = pages.map_or_else(String::new, |size| format!(" in pages of {size}"));
+    let what = format!("{free}{of} are free there, no cell has more, it needs {needed}");
+    (free < needed).then(|| Reason::CellsShort { host: host.name.clone(), cells: id.to_string(), what })
 }

@@ -44,7 +44,7 @@ mod way;
 mod worth;
 
 pub use by_hand::migrate_by_hand;
-pub use capacity::{BestHost, Capacity, LargestVm, Rooms, Wish, best_host, capacity};
+pub use capacity::{Backing, BestHost, Capacity, LargestVm, Rooms, Wish, best_host, capacity};
 pub use decision::decide;
 pub use explain::{Standing, Stillness, standing, still, stillness, why_not, why_not_anywhere};
 pub use input::{Input, Past, VmPast};

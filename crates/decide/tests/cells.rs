@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 
 use common::*;
 use ulm_check::{Grounds, check};
-use ulm_decide::{Wanted, Way, way};
+use ulm_decide::{Backing, Capacity, Wanted, Way, Wish, best_host, capacity, way, why_not};
 use ulm_model::*;
 use ulm_place::dice::Dice;
 use ulm_policy::{Goal, GoalKind, Shape};
@@ -161,6 +161,7 @@ fn two_vms_for_one_cell_do_not_both_come() {
 }
 
 /// A small cluster, and what is wanted in it.
+#[derive(Clone)]
 struct Small {
     cluster: Cluster,
     shape: Shape,
@@ -297,4 +298,112 @@ fn as_much_room_is_made_in_cells_as_can_be_had_and_no_more_is_said() {
     }
     println!("{moved} clusters of {CASES} were changed: {did} of {could} places that could be made");
     assert!(moved > 300 && did * 100 >= could * 95, "{did} of {could} places were made, in {moved} clusters");
+}
+
+/// What there is room for in one cell of a host.
+fn in_cells(cluster: &Cluster, pages: Option<Bytes>) -> Capacity {
+    let backing = Backing { cell: true, pages };
+    capacity(&cluster.input(), &cluster.policy, backing).expect("the figures can be believed")
+}
+
+#[test]
+fn capacity_in_cells_is_what_trying_all_placements_gives() {
+    let (mut dice, mut could, mut did, mut rooms) = (Dice(9), 0, 0, 0);
+    for case in 0..CASES / 4 {
+        let small = small(&mut dice);
+        let found = in_cells(&small.cluster, small.shape.pages);
+        let home: Vec<usize> = small.vms.iter().map(|vm| vm.1).collect();
+        let free = |host: usize| small.hosts[host].iter().copied().max();
+        let open = (0..small.hosts.len()).filter(|host| home.iter().filter(|at| *at == host).count() < 10);
+        let largest = open.filter_map(free).max().filter(|gib| *gib > 0).map(Bytes::gib);
+        assert_eq!(found.largest.map(|vm| vm.memory), largest, "case {case}");
+        assert!(!found.shapes.is_empty(), "case {case}: every VM is of whole pages");
+        for told in found.shapes {
+            let shape = Shape { vcpus: told.vcpus, ..in_a_cell(told.memory.0 >> 30, u32::MAX) };
+            let small = Small { shape: Shape { pages: small.shape.pages, ..shape }, ..small.clone() };
+            let (before, best) = (u64::from(small.places(&home)), u64::from(small.best()));
+            assert_eq!(told.now, before, "case {case}: {told:?}");
+            assert!(told.now <= told.after && told.after <= best, "case {case}: {told:?}, {best} at best");
+            assert!(told.moves > 0 || told.now == told.after, "case {case}: {told:?}");
+            could += best - before;
+            did += told.after - before;
+            rooms += before;
+        }
+    }
+    println!("{rooms} places; {did} of {could} that moves can make");
+    assert!(rooms > 500 && could > 400 && did * 100 >= could * 95, "{did} of {could} places were found");
+}
+
+#[test]
+fn what_comes_and_may_lie_anywhere_leaves_less_in_each_cell() {
+    let mut cluster = two_hosts();
+    let coming = cluster.vm("a", "coming", 100, 7);
+    let largest = |cluster: &Cluster| in_cells(cluster, None).largest.map(|vm| (vm.host.0, vm.memory));
+    assert_eq!(largest(&cluster), Some(("b".into(), Bytes::gib(25))));
+    cluster.fly(coming, Some("b"));
+    assert_eq!(largest(&cluster), Some(("b".into(), Bytes::gib(18))));
+    assert_eq!(
+        in_cells(&cluster, Some(PAGES)).largest.map(|vm| vm.memory),
+        Some(Bytes::gib(25)),
+        "pages are another matter"
+    );
+}
+
+#[test]
+fn shapes_that_are_no_whole_pages_are_left_out_and_the_largest_vm_is_of_whole_ones() {
+    let mut cluster = two_hosts();
+    let odd = cluster.vm("a", "odd", 100, 3);
+    cluster.vm_mut(odd).memory = Bytes::mib(3 * 1024 + 1);
+    let told = |pages| {
+        let found = in_cells(&cluster, pages);
+        found.shapes.into_iter().map(|shape| shape.memory.0 >> 20).collect::<Vec<_>>()
+    };
+    assert!(told(None).contains(&3073));
+    assert_eq!(told(Some(PAGES)), [10 << 10, 15 << 10, 20 << 10]);
+    let (mut cluster, size) = (two_hosts(), Bytes::gib(4));
+    for host in &mut cluster.snapshot.hosts {
+        host.cells.iter_mut().for_each(|cell| cell.pages[0].size = size);
+    }
+    assert_eq!(in_cells(&cluster, Some(size)).largest.map(|vm| vm.memory), Some(Bytes::gib(24)), "of 25 GiB");
+}
+
+#[test]
+fn the_best_host_for_a_new_vm_has_a_cell_for_it_or_says_how_much_its_freest_one_has() {
+    let cluster = two_hosts();
+    let best = |gib: u64, backing: Backing| {
+        let wish = Wish { vcpus: 1, memory: Bytes::gib(gib), labels: Vec::new(), backing };
+        let hosts = best_host(&cluster.input(), &cluster.policy, &wish);
+        hosts.map(|hosts| hosts.into_iter().map(|host| host.host.0).collect::<Vec<_>>())
+    };
+    let (in_cell, in_pages) = (Backing { cell: true, pages: None }, Backing { cell: false, pages: Some(PAGES) });
+    assert_eq!(best(9, in_cell), Ok(vec!["a".into(), "b".into()]));
+    assert_eq!(best(10, in_cell), Ok(vec!["b".into()]));
+    assert_eq!(best(13, in_pages), Ok(vec!["a".into(), "b".into()]), "of both cells");
+    let told = |answer: Result<Vec<String>, Vec<Reason>>| -> Vec<String> {
+        answer.expect_err("it fits nowhere").iter().map(Reason::to_string).collect()
+    };
+    let wanted = [
+        "a cannot take it into NUMA cell(s) 0: 9.0 GiB in pages of 2.0 MiB are free there, no cell has more, it needs \
+                   26.0 GiB",
+        "b cannot take it into NUMA cell(s) 0: 25.0 GiB in pages of 2.0 MiB are free there, no cell has \
+                   more, it needs 26.0 GiB",
+    ];
+    assert_eq!(told(best(26, Backing { cell: true, pages: Some(PAGES) })), wanted);
+    assert_eq!(told(best(31, in_pages))[1], "b has 30.0 GiB free in pages of 2.0 MiB, it needs 31.0 GiB");
+}
+
+#[test]
+fn why_not_names_what_the_cells_of_the_target_lack() {
+    let mut cluster = two_hosts();
+    cluster.policy.goals.clear();
+    let b1 = cluster.snapshot.vms.iter().find(|vm| vm.name == "b1").unwrap().id;
+    let told = |cluster: &Cluster| -> Vec<String> {
+        why_not(&cluster.input(), &cluster.policy, b1, &"a".into()).iter().map(Reason::to_string).collect()
+    };
+    assert_eq!(told(&cluster), ["a cannot take it into NUMA cell(s) 1: 4.0 GiB are free there, it holds 15.0 GiB"]);
+    cluster.vm_mut(b1).needs.as_mut().unwrap().pages = Some(PAGES);
+    let wanted = "a has 4.0 GiB free in pages of 2.0 MiB of NUMA cell(s) 1, it needs 15.0 GiB";
+    assert_eq!(told(&cluster), [wanted]);
+    cluster.host_mut("a").cells.pop();
+    assert_eq!(told(&cluster), ["a cannot take it into NUMA cell(s) 1: it has no cell 1"]);
 }

@@ -496,7 +496,7 @@ reasons! {
         /// Which storage.
         storage: String,
     } Hard "platform.storage" => ("{host} does not reach {storage}");
-    /// The host has no huge pages of the size for the VM's memory.
+    /// The host has too few free huge pages of the size for the VM's memory, in the cells that it is bound to.
     PagesShort {
         /// Which host.
         host: HostName,
@@ -506,7 +506,10 @@ reasons! {
         needed: Bytes,
         /// What is free of them.
         free: Bytes,
-    } Hard "platform.pages" => ("{host} has {free} free in pages of {size}, it needs {needed}");
+        /// The cells, e.g. `0,2`; empty: it is bound to none, and all count.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        cells: String,
+    } Hard "platform.pages" => ("{host} has {free} free in pages of {size}{}, it needs {needed}", of_cells(cells));
     /// The host does not have the NUMA cells that the VM is bound to, or not enough free memory in them.
     CellsShort {
         /// Which host.
@@ -656,6 +659,10 @@ impl fmt::Display for Fixture {
     }
 }
 
+fn of_cells(cells: &str) -> String {
+    if cells.is_empty() { String::new() } else { format!(" of NUMA cell(s) {cells}") }
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
@@ -676,6 +683,24 @@ mod tests {
         assert_eq!(serde_json::from_str::<Reason>(&text).unwrap(), reason);
         assert_eq!(reason.to_string(), "h1 has 1.0 GiB of memory to give, it needs 4.0 GiB");
         assert_eq!(reason.class(), Class::Hard);
+    }
+
+    #[test]
+    fn cells_that_a_vm_is_bound_to_are_told_with_its_pages() {
+        let short = |cells: &str| Reason::PagesShort {
+            host: "h1".into(),
+            size: Bytes::mib(2),
+            needed: Bytes::gib(4),
+            free: Bytes::gib(1),
+            cells: cells.into(),
+        };
+        assert_eq!(short("").to_string(), "h1 has 1.0 GiB free in pages of 2.0 MiB, it needs 4.0 GiB");
+        let bound = short("0,2");
+        assert_eq!(bound.to_string(), "h1 has 1.0 GiB free in pages of 2.0 MiB of NUMA cell(s) 0,2, it needs 4.0 GiB");
+        // One that was written before cells were told with pages is read.
+        let old = r#"{"code":"platform.pages","host":"h1","size":2097152,"needed":4294967296,"free":1073741824}"#;
+        assert_eq!(serde_json::to_string(&short("")).unwrap(), old);
+        assert_eq!(serde_json::from_str::<Reason>(old).unwrap(), short(""));
     }
 
     #[test]

@@ -106,6 +106,41 @@ impl Shape {
     }
 }
 
+/// What is wrong with huge pages that are wanted, for people.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PagesFault {
+    /// What is wrong: `pages` or `memory`.
+    pub of: &'static str,
+    /// What must be.
+    pub rule: &'static str,
+    /// What is.
+    pub wrong: String,
+    /// What to do.
+    pub help: &'static str,
+}
+
+/// The smallest huge pages that any CPU has.
+const SMALLEST_PAGE: Bytes = Bytes::kib(64);
+
+/// What is wrong with so much memory in huge pages of this size, if anything: pages are of a size that there can be, and memory is in
+/// whole ones.
+pub fn pages_fault(size: Bytes, memory: Bytes) -> Option<PagesFault> {
+    if !size.0.is_power_of_two() || size < SMALLEST_PAGE {
+        return Some(PagesFault {
+            of: "pages",
+            rule: "`pages` is the size of one huge page",
+            wrong: "no CPU has pages of this size".to_owned(),
+            help: "hosts have huge pages of \"2MiB\" and \"1GiB\"; leave `pages` out for ordinary ones",
+        });
+    }
+    (!memory.0.is_multiple_of(size.0)).then(|| PagesFault {
+        of: "memory",
+        rule: "`memory` is a multiple of `pages`",
+        wrong: format!("no whole number of pages of {size}"),
+        help: "VMs in huge pages have whole pages only",
+    })
+}
+
 /// What memory that is saved by merging is worth.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Merge {

@@ -48,7 +48,12 @@ fn named(needs: &Needs) -> String {
     if needs.cells.is_empty() {
         return "of any number".into();
     }
-    needs.cells.iter().map(u32::to_string).collect::<Vec<_>>().join(",")
+    listed(&needs.cells)
+}
+
+/// Their numbers, for people.
+pub(crate) fn listed(cells: &BTreeSet<u32>) -> String {
+    cells.iter().map(u32::to_string).collect::<Vec<_>>().join(",")
 }
 
 #[cfg(test)]

@@ -16,8 +16,10 @@ pub fn free(host: &Host, cells: &BTreeSet<u32>, size: Bytes) -> Bytes {
 }
 
 /// Why what is `left` of them does not suffice, if so.
-pub fn reason(host: &Host, size: Bytes, left: Bytes, needed: Bytes) -> Option<Reason> {
-    (left < needed).then(|| Reason::PagesShort { host: host.name.clone(), size, needed, free: left })
+pub fn reason(host: &Host, cells: &BTreeSet<u32>, size: Bytes, left: Bytes, needed: Bytes) -> Option<Reason> {
+    let short =
+        || Reason::PagesShort { host: host.name.clone(), size, needed, free: left, cells: cells::listed(cells) };
+    (left < needed).then(short)
 }
 
 #[cfg(test)]
@@ -36,7 +38,7 @@ mod tests {
 
     #[test]
     fn the_sentence_tells_the_size_of_a_page() {
-        let short = |needed| reason(&host("a"), Bytes::mib(2), Bytes::gib(2), Bytes::gib(needed));
+        let short = |needed| reason(&host("a"), &[].into(), Bytes::mib(2), Bytes::gib(2), Bytes::gib(needed));
         assert!(short(2).is_none());
         assert_eq!(short(3).unwrap().to_string(), "a has 2.0 GiB free in pages of 2.0 MiB, it needs 3.0 GiB");
     }

@@ -1,11 +1,11 @@
 //! `ulm capacity` and `ulm best-host`: what there is room for, and where a new VM is best started.
 
 use ulm_control::questions::{self, NewVm};
-use ulm_decide::{BestHost, Capacity};
+use ulm_decide::{Backing, BestHost, Capacity};
 use ulm_model::Bytes;
 use ulm_web::client::Client;
 
-use crate::cli::{BestHost as BestHostArgs, Capacity as CapacityArgs, Common};
+use crate::cli::{Backing as BackingArgs, BestHost as BestHostArgs, Capacity as CapacityArgs, Common};
 use crate::exit::Outcome;
 use crate::figures::percent;
 use crate::print::{self, BOLD, Side, styled};
@@ -25,18 +25,33 @@ pub fn size(text: &str) -> Result<Bytes, String> {
 
 /// Tells what there is room for.
 pub async fn run(common: &Common, client: &Client, args: CapacityArgs) -> Outcome {
+    let backing = Backing::from(args.backing);
     let found = match args.on.files()? {
-        Some((input, policy)) => questions::capacity(&input, &policy)?,
-        None => client.capacity().await?,
+        Some((input, policy)) => questions::capacity(&input, &policy, backing)?,
+        None => client.capacity(backing).await?,
     };
     if common.json {
         return print::json(&found);
     }
-    anstream::println!("{}", spoken(&found));
+    anstream::println!("{}", spoken(&found, backing));
     Ok(())
 }
 
-fn spoken(found: &Capacity) -> String {
+impl From<BackingArgs> for Backing {
+    fn from(BackingArgs { cell, pages }: BackingArgs) -> Self {
+        Backing { cell, pages }
+    }
+}
+
+/// Where the memory of new VMs must be, if not anywhere.
+fn lies(backing: Backing) -> Option<String> {
+    let cell = backing.cell.then(|| "in one NUMA cell of a host".to_owned());
+    let pages = backing.pages.map(|size| format!("in pages of {size}"));
+    let both: Vec<String> = pages.into_iter().chain(cell).collect();
+    (!both.is_empty()).then(|| both.join(" "))
+}
+
+fn spoken(found: &Capacity, backing: Backing) -> String {
     let largest = match &found.largest {
         Some(vm) => format!("{}, with up to {} virtual CPUs, on {}", vm.memory, vm.vcpus, vm.host),
         None => "none: no host has room".to_owned(),
@@ -46,11 +61,13 @@ fn spoken(found: &Capacity) -> String {
         1 => ", after 1 move".to_owned(),
         moves => format!(", after {moves} moves"),
     };
-    let mut lines = vec![
+    let lies = lies(backing).map(|lies| format!("{} {lies}", styled(BOLD, "Memory of new VMs:")));
+    let mut lines = Vec::from_iter(lies);
+    lines.extend([
         format!("{} {largest}", styled(BOLD, "Largest VM that can start now:")),
         format!("{} {}", styled(BOLD, "Hosts that may fail at once:"), found.may_fail),
         format!("{} {}{}", styled(BOLD, "Hosts that may sleep:"), found.may_sleep, moves(found.moves_to_sleep)),
-    ];
+    ]);
     if !found.shapes.is_empty() {
         let rows = found.shapes.iter().map(|shape| {
             vec![
@@ -72,7 +89,7 @@ fn spoken(found: &Capacity) -> String {
 
 /// Tells the best host for a new VM; ends with [`Exit::Refused`](crate::exit::Exit::Refused) when there is none.
 pub async fn best_host(common: &Common, client: &Client, args: BestHostArgs) -> Outcome {
-    let new = NewVm { cpu: args.cpu, ram: args.ram, labels: args.labels };
+    let new = NewVm { cpu: args.cpu, ram: args.ram, labels: args.labels, backing: args.backing.into() };
     let hosts = match args.on.files()? {
         Some((input, policy)) => questions::best_host(&input, &policy, &new)?,
         None => client.best_host(&new).await?,

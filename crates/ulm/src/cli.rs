@@ -407,9 +407,23 @@ pub struct WhyNot {
     pub on: On,
 }
 
+/// Where the memory of new VMs must be.
+#[derive(Clone, Copy, Debug, Args)]
+pub struct Backing {
+    /// The memory of each must be in one NUMA cell of its host
+    #[arg(long)]
+    pub cell: bool,
+    /// It must be in huge pages of this size, e.g. 2MiB [default: ordinary pages]
+    #[arg(long, value_name = "SIZE", value_parser = crate::capacity::size)]
+    pub pages: Option<ulm_model::Bytes>,
+}
+
 /// `ulm capacity`.
 #[derive(Clone, Debug, Args)]
 pub struct Capacity {
+    /// Where the memory of new VMs must be.
+    #[command(flatten)]
+    pub backing: Backing,
     /// What it is about.
     #[command(flatten)]
     pub on: On,
@@ -438,6 +452,9 @@ pub struct BestHost {
     /// A tag that the host must have, e.g. rack=r4. May be given several times
     #[arg(long = "label", value_name = "TAG")]
     pub labels: Vec<String>,
+    /// Where its memory must be.
+    #[command(flatten)]
+    pub backing: Backing,
     /// Print the best host's name and nothing else, for scripts
     #[arg(long, short)]
     pub quiet: bool,

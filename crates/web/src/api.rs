@@ -28,10 +28,10 @@
 //! | `GET /v1/why-not` | [`WhyNotQuery`](ulm_control::questions::WhyNotQuery) | [`WhyNot`](ulm_control::questions::WhyNot) |
 //! | `GET /v1/stillness` | | list of [`Stillness`](ulm_decide::Stillness), the most telling first |
 //! | `GET /v1/reports` | [`ReportQuery`] | [`KeptDecision`](ulm_control::reports::KeptDecision): the decision in force at that time |
-//! | `GET /v1/capacity` | | [`Capacity`](ulm_decide::Capacity) |
+//! | `GET /v1/capacity` | [`Backing`](ulm_decide::Backing), `pages` in bytes | [`Capacity`](ulm_decide::Capacity) |
 //! | `GET /v1/sharing` | | [`SharingReport`](ulm_decide::SharingReport) |
 //! | `POST /v1/sharing` | a samples document, `ulm.samples/1` | the same, by what the samples show |
-//! | `GET /v1/best-host` | `cpu`, `ram` in bytes, `label` as often as wanted | list of [`BestHost`](ulm_decide::BestHost), the best first; 422 when there is none |
+//! | `GET /v1/best-host` | `cpu`, `ram` in bytes, `label` as often as wanted, `cell` and `pages` as for capacity | list of [`BestHost`](ulm_decide::BestHost), the best first; 422 when there is none |
 //! | `POST /v1/policy/reload` | | [`PolicyStatus`](ulm_control::view::PolicyStatus) |
 //!
 //! What goes wrong is told as [`Failure`] with a status code that fits, see [`crate::error`]. Keys that

@@ -100,7 +100,7 @@ fn reason(case: &Case<'_>, step: usize, limit: u128, worst: u128) -> Reason {
     let free = (limit + u128::from(needed.0)).saturating_sub(worst);
     let free = Bytes(u64::try_from(free).unwrap_or(u64::MAX));
     match needs.pages {
-        Some(size) => Reason::PagesShort { host, size, needed, free },
+        Some(size) => Reason::PagesShort { host, size, needed, free, cells: listed(needs) },
         None => {
             let what = format!("{free} is free in them, it holds {needed}");
             Reason::CellsShort { host, cells: listed(needs), what }

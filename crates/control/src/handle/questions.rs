@@ -5,7 +5,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use ulm_decide::{BestHost, Capacity, Decision, Input, SharingReport, Stillness};
+use ulm_decide::{Backing, BestHost, Capacity, Decision, Input, SharingReport, Stillness};
 use ulm_forecast::Samples;
 use ulm_model::{HostName, Stopped, Time, VmId};
 use ulm_policy::Policy;
@@ -47,10 +47,10 @@ impl Handle {
         Ok(questions::stillness(&input, &policy))
     }
 
-    /// What there is room for.
-    pub fn capacity(&self) -> Result<Capacity, OrderError> {
+    /// What there is room for, for new VMs whose memory is so.
+    pub fn capacity(&self, backing: Backing) -> Result<Capacity, OrderError> {
         let (input, policy) = self.grounds()?;
-        questions::capacity(&input, &policy)
+        questions::capacity(&input, &policy, backing)
     }
 
     /// What VMs save by pages that they have in common, and what a plan would save.

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeSet;
 
-use ulm_model::{HostIx, Vm};
+use ulm_model::{HostIx, Snapshot, Vm};
 use ulm_policy::{Goal, Shape};
 use ulm_rules::numa;
 
@@ -44,7 +44,7 @@ pub(super) fn of_vms(question: &mut Question, round: &Round<'_>) {
 
 /// Adds that room is wanted in cells or huge pages. Gives the parts of a host in which it may be, each with what one VM takes there;
 /// `None`: it may be anywhere.
-pub(super) fn wanted(
+pub(crate) fn wanted(
     question: &mut Question,
     round: &Round<'_>,
     goal: &Goal,
@@ -56,7 +56,7 @@ pub(super) fn wanted(
 }
 
 /// The resources that [`wanted`] has added for this.
-pub(super) fn parts(question: &Question, round: &Round<'_>, goal: &Goal, shape: &Shape) -> Option<Vec<usize>> {
+pub(crate) fn parts(question: &Question, round: &Round<'_>, goal: &Goal, shape: &Shape) -> Option<Vec<usize>> {
     let supplies = supplies(round, goal, shape)?;
     Some(supplies.iter().filter_map(|supply| question.supplies.resource(supply)).collect())
 }
@@ -80,17 +80,19 @@ fn resource(question: &mut Question, round: &Round<'_>, supply: Supply, by: For)
     let by = known.map_or(by, |known| by.max(question.supplies.0[known - RESOURCES].1));
     if known.is_none() {
         question.problem.resources += 1;
-        for (i, host) in question.problem.hosts.iter_mut().enumerate() {
-            let left = supply.left(snapshot, HostIx(i as u32)).max(0);
-            host.capacity.push(whole_number(u64::try_from(left).unwrap_or(u64::MAX)));
-            host.base.push(0);
-        }
-        for (ix, vm) in question.vms.iter().zip(&mut question.problem.vms) {
-            let one = snapshot.vm(*ix);
-            vm.size.push(0);
-            if supply.taken_by(one) == Taken::Wholly {
-                question.problem.hosts[vm.at as usize].capacity[r] += whole_number(gives_back(one).0);
-            }
+        question.problem.hosts.iter_mut().for_each(|host| host.capacity.push(0));
+        question.problem.hosts.iter_mut().for_each(|host| host.base.push(0));
+        question.problem.vms.iter_mut().for_each(|vm| vm.size.push(0));
+    }
+    for (i, host) in question.problem.hosts.iter_mut().enumerate() {
+        let host_ix = HostIx(i as u32);
+        let left = if by == For::Room { for_room(&supply, snapshot, host_ix) } else { supply.left(snapshot, host_ix) };
+        host.capacity[r] = whole_number(u64::try_from(left.max(0)).unwrap_or(u64::MAX));
+    }
+    for (ix, vm) in question.vms.iter().zip(&question.problem.vms) {
+        let one = snapshot.vm(*ix);
+        if supply.taken_by(one) == Taken::Wholly {
+            question.problem.hosts[vm.at as usize].capacity[r] += whole_number(gives_back(one).0);
         }
     }
     let taken = |vm: &Vm| match supply.taken_by(vm) {
@@ -111,6 +113,14 @@ fn resource(question: &mut Question, round: &Round<'_>, supply: Supply, by: For)
         None => question.supplies.0.push((supply, by)),
     }
     r
+}
+
+/// What is left of it for a VM that does not exist yet: less than for one that is bound, where something comes that may lie anywhere.
+/// Below 0: more comes than is free.
+pub(crate) fn for_room(supply: &Supply, snapshot: &Snapshot, host: HostIx) -> i128 {
+    let flights = snapshot.in_flight.iter().filter(|flight| flight.to == Some(host));
+    let coming = flights.map(|flight| snapshot.vm(flight.vm)).filter(|vm| may_lie_in(vm, supply));
+    supply.left(snapshot, host) - coming.map(|vm| i128::from(numa::takes(vm).0)).sum::<i128>()
 }
 
 /// Whether the VM is in ordinary pages of any cell, and the supply is in such pages.

@@ -150,7 +150,7 @@ fn in_goal(round: &Round<'_>, goal: &Goal, host: HostIx) -> bool {
 }
 
 /// How many VMs of the shape would have room on those of the goal's open hosts that count, at most so many as the shape says.
-pub(super) fn rooms(
+pub(crate) fn rooms(
     q: &Question,
     round: &Round<'_>,
     goal: &Goal,

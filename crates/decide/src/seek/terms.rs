@@ -165,7 +165,8 @@ fn cooler(snapshot: &Snapshot, goal: &Goal) -> Vec<i64> {
     wholes
 }
 
-fn make_room(question: &mut Question, round: &Round<'_>, goal: &Goal, shape: &Shape, weight: u64) {
+/// Adds that there is to be room for VMs of the shape on the goal's hosts; each that is missing costs so much.
+pub(crate) fn make_room(question: &mut Question, round: &Round<'_>, goal: &Goal, shape: &Shape, weight: u64) {
     let snapshot = &round.input.snapshot;
     let parts = cells::wanted(question, round, goal, shape);
     let mut wanted = vec![0; question.problem.resources];

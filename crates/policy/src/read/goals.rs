@@ -9,7 +9,7 @@ use super::selection::{Groups, Selection};
 use crate::expression::{ExpressionError, PlacementExpression};
 use crate::problem::Found;
 use crate::values::{COUNT, FLAG, LEVEL, SHARE, SIZE, TEXT, TEXTS};
-use crate::{Custom, Defragment, Goal, GoalKind, Merge, Shape, Spread};
+use crate::{Custom, Defragment, Goal, GoalKind, Merge, Shape, Spread, pages_fault};
 
 /// A goal as it is read.
 pub(crate) struct GoalDraft {
@@ -286,26 +286,11 @@ fn make_room(draft: &GoalDraft, ground: &mut Ground<'_, '_>) -> GoalKind {
             "leave `count` out for as many as possible",
         );
     }
-    if let Some(pages) = draft.pages {
-        huge_pages(pages, draft.memory, ground);
+    if let Some(fault) = draft.pages.and_then(|size| pages_fault(size, draft.memory)) {
+        ground.refuse(fault.of, fault.rule, &fault.wrong, fault.help);
     }
     let GoalDraft { vcpus, memory, count, cell, pages, .. } = *draft;
     GoalKind::MakeRoom(Shape { vcpus, memory, count, cell, pages })
-}
-
-/// The smallest huge pages that any CPU has.
-const SMALLEST_PAGE: Bytes = Bytes::kib(64);
-
-/// Memory is in whole pages, and pages are of a size that there can be.
-fn huge_pages(size: Bytes, memory: Bytes, ground: &mut Ground<'_, '_>) {
-    if !size.0.is_power_of_two() || size < SMALLEST_PAGE {
-        let help = "hosts have huge pages of \"2MiB\" and \"1GiB\"; leave `pages` out for ordinary ones";
-        ground.refuse("pages", "`pages` is the size of one huge page", "no CPU has pages of this size", help);
-    } else if !memory.0.is_multiple_of(size.0) {
-        let help = "VMs in huge pages have whole pages only";
-        let label = format!("no whole number of pages of {size}");
-        ground.refuse("memory", "`memory` is a multiple of `pages`", &label, help);
-    }
 }
 
 fn custom(draft: &GoalDraft, ground: &mut Ground<'_, '_>) -> GoalKind {

@@ -223,7 +223,7 @@ impl State<'_> {
         }
         let (left, needed) = (self.left_in_cells(needs, to), numa::takes(vm));
         cells::missing(host, needs).or_else(|| match needs.pages {
-            Some(size) => pages::reason(host, size, left, needed),
+            Some(size) => pages::reason(host, &needs.cells, size, left, needed),
             None => cells::short(host, needs, left, needed),
         })
     }

@@ -6,7 +6,7 @@ use ulm_control::questions::{NewVm, WhyNot, WhyNotQuery};
 use ulm_control::reports::KeptDecision;
 use ulm_control::view::PolicyStatus;
 use ulm_control::why::{Why, WhyQuery};
-use ulm_decide::{BestHost, Capacity, SharingReport, Stillness};
+use ulm_decide::{Backing, BestHost, Capacity, SharingReport, Stillness};
 use ulm_forecast::Samples;
 use ulm_model::{Time, text};
 
@@ -36,9 +36,9 @@ impl Client {
         self.get(&with_query(api::REPORTS, &[("at", at.map(|at| at.0.to_string()))])).await
     }
 
-    /// What there is room for.
-    pub async fn capacity(&self) -> Answer<Capacity> {
-        self.get(api::CAPACITY).await
+    /// What there is room for, for new VMs whose memory is so.
+    pub async fn capacity(&self, backing: Backing) -> Answer<Capacity> {
+        self.get(&with_query(api::CAPACITY, &pairs_of(backing))).await
     }
 
     /// What VMs save by pages that they have in common, and what a plan would save; with samples by what these show.
@@ -53,6 +53,7 @@ impl Client {
     pub async fn best_host(&self, new: &NewVm) -> Answer<Vec<BestHost>> {
         let mut pairs = vec![("cpu", Some(new.cpu.to_string())), ("ram", Some(new.ram.0.to_string()))];
         pairs.extend(new.labels.iter().map(|label| ("label", Some(label.clone()))));
+        pairs.extend(pairs_of(new.backing));
         self.get(&with_query(api::BEST_HOST, &pairs)).await
     }
 
@@ -75,4 +76,9 @@ impl Client {
     pub async fn reload_policy(&self) -> Answer<PolicyStatus> {
         self.send(Method::POST, api::POLICY_RELOAD, &Done {}).await
     }
+}
+
+fn pairs_of(backing: Backing) -> [(&'static str, Option<String>); 2] {
+    let cell = backing.cell.then(|| true.to_string());
+    [("cell", cell), ("pages", backing.pages.map(|size| size.0.to_string()))]
 }

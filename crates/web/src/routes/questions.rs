@@ -11,7 +11,7 @@ use ulm_control::questions::{NewVm, WhyNot, WhyNotQuery};
 use ulm_control::reports::KeptDecision;
 use ulm_control::view::PolicyStatus;
 use ulm_control::why::{Why, WhyQuery};
-use ulm_decide::{BestHost, Capacity, SharingReport, Stillness};
+use ulm_decide::{Backing, BestHost, Capacity, SharingReport, Stillness};
 use ulm_forecast::Samples;
 use ulm_model::Bytes;
 
@@ -47,8 +47,8 @@ async fn report(State(handle): State<Handle>, Asked(query): Asked<ReportQuery>) 
     Ok(Json(blocking(move || handle.decision_at(query.at)).await?))
 }
 
-async fn capacity(State(handle): State<Handle>) -> Answer<Capacity> {
-    Ok(Json(blocking(move || handle.capacity()).await?))
+async fn capacity(State(handle): State<Handle>, Asked(backing): Asked<Backing>) -> Answer<Capacity> {
+    Ok(Json(blocking(move || handle.capacity(backing)).await?))
 }
 
 async fn sharing(State(handle): State<Handle>) -> Answer<SharingReport> {
@@ -78,17 +78,22 @@ fn new_vm(query: Vec<(String, String)>) -> Result<NewVm, ApiError> {
     let number = |key: &str, value: &str| {
         value.parse::<u64>().map_err(|_| wrong(format!("`{key}` must be a whole number, not `{value}`")))
     };
-    let (mut cpu, mut ram, mut labels) = (None, None, Vec::new());
+    let flag = |key: &str, value: &str| {
+        value.parse::<bool>().map_err(|_| wrong(format!("`{key}` must be true or false, not `{value}`")))
+    };
+    let (mut cpu, mut ram, mut labels, mut backing) = (None, None, Vec::new(), Backing::default());
     for (key, value) in query {
         match key.as_str() {
             "cpu" => cpu = Some(number(&key, &value)?),
             "ram" => ram = Some(number(&key, &value)?),
             "label" => labels.push(value),
-            _ => return Err(wrong(format!("there is no `{key}` here; there are cpu, ram and label"))),
+            "cell" => backing.cell = flag(&key, &value)?,
+            "pages" => backing.pages = Some(Bytes(number(&key, &value)?)),
+            _ => return Err(wrong(format!("there is no `{key}` here; there are cpu, ram, label, cell and pages"))),
         }
     }
     let missing = |key: &str| wrong(format!("`{key}` is missing"));
     let cpu = cpu.ok_or_else(|| missing("cpu"))?;
     let cpu = u32::try_from(cpu).map_err(|_| wrong(format!("no VM has {cpu} virtual CPUs")))?;
-    Ok(NewVm { cpu, ram: Bytes(ram.ok_or_else(|| missing("ram"))?), labels })
+    Ok(NewVm { cpu, ram: Bytes(ram.ok_or_else(|| missing("ram"))?), labels, backing })
 }

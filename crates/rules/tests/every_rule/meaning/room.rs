@@ -180,7 +180,10 @@ impl World {
         }
         let host = host.name.clone();
         reasons.push(match needs.pages {
-            Some(size) => Reason::PagesShort { host, size, needed: Bytes(needed), free: Bytes(left) },
+            Some(size) => {
+                let cells = needs.cells.iter().map(u32::to_string).collect::<Vec<_>>().join(",");
+                Reason::PagesShort { host, size, needed: Bytes(needed), free: Bytes(left), cells }
+            }
             None => Reason::CellsShort { host, cells: String::new(), what: String::new() },
         });
     }
