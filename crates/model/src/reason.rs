@@ -114,6 +114,19 @@ reasons! {
         /// What it brings, in physical units.
         what: String,
     } Normal "goal.nearer" => ("goal `{goal}`: {what}");
+    /// A host is emptied over several rounds: its VMs have room elsewhere only when those that go first are merged there.
+    OverRounds {
+        /// The goal, as the policy names it.
+        goal: String,
+        /// The host.
+        host: HostName,
+        /// Moves of this round.
+        moves: u32,
+        /// Moves of all rounds together.
+        of: u32,
+        /// What they bring in the end, in physical units.
+        what: String,
+    } Normal "goal.over_rounds" => ("goal `{goal}`: the first {moves} of {of} moves that empty {host}, the others in later rounds; in the end {what}");
     /// A rule of the policy is not kept where the VM is now.
     RuleBroken {
         /// The rule, as the policy names it.

@@ -10,7 +10,8 @@
 //!
 //! Method: one question for all goals that are on, in three parts: who may go where ([`question`]), what companions ask of each other
 //! ([`relations`]), what goals want ([`terms`]); what VMs have in common ([`shared`]), and what they take of NUMA cells ([`cells`]).
-//! What comes out is read back in physical units ([`measure`]). Hosts that no single move relieves have a question of their own ([`exchange`]).
+//! What comes out is read back in physical units ([`measure`]). Hosts that no single move relieves have a question of their own ([`exchange`]);
+//! what is emptied over several rounds is worth it as a whole ([`over_rounds`]).
 
 pub(crate) mod answer;
 pub(crate) mod ask;
@@ -19,6 +20,7 @@ pub(crate) mod cells;
 pub(crate) mod exchange;
 mod hole;
 pub(crate) mod measure;
+mod over_rounds;
 pub(crate) mod question;
 pub(crate) mod relations;
 pub(crate) mod shared;
@@ -92,9 +94,47 @@ pub(crate) fn improve(
     searcher: &mut Searcher<'_>,
 ) -> Findings {
     let (question, aside) = of_goals(round, goals, rules);
-    let found = searcher(&question, &effort(round));
-    let mut findings = Findings { bounds: bounds::bounds(&question, &found), ..Findings::default() };
-    let gain = gained(&found);
+    let effort = effort(round);
+    let found = searcher(&question, &effort);
+    let holes = hole::holes(&question, round, goals);
+    let home = question.home();
+    let (mut findings, at) = match over_rounds::begun(&question, round, goals, &holes, &found, &effort) {
+        Some(Ok(begun)) => {
+            let mut at = home.clone();
+            begun.whole.packages.iter().for_each(|package| apply(&mut at, &package.moves));
+            let bounds = bounds::bounds(&question, &begun.whole);
+            (Findings { wanted: begun.wanted, bounds, ..Findings::default() }, at)
+        }
+        not => {
+            let (mut findings, at) = worth_it(&question, round, goals, &holes, &found);
+            if let Some(Err(reason)) = not.filter(|_| findings.wanted.is_empty()) {
+                findings.held = Some(reason);
+            }
+            (findings, at)
+        }
+    };
+    findings.goals = goals
+        .iter()
+        .map(|goal| GoalReport {
+            goal: goal.name.clone(),
+            gains: measure::gains(&question, round, goal, &home, &at),
+            ends: findings.held.clone(),
+            aside: aside.iter().filter(|(of, _)| *of == goal.name).map(|(_, reason)| reason.clone()).collect(),
+        })
+        .collect();
+    findings
+}
+
+/// What was found, as far as it is worth it, and where that leads.
+fn worth_it(
+    question: &Question,
+    round: &Round<'_>,
+    goals: &[&Goal],
+    holes: &[hole::Hole<'_>],
+    found: &Found,
+) -> (Findings, Vec<u32>) {
+    let mut findings = Findings { bounds: bounds::bounds(question, found), ..Findings::default() };
+    let gain = gained(found);
     let needed = round.policy.worth.gain;
     let asked = goals.iter().any(|goal| is_asked_for(goal));
     let enough = asked || gain >= needed;
@@ -103,20 +143,19 @@ pub(crate) fn improve(
         false if !enough => Some(Reason::GainTooSmall { gain, needed }),
         false => None,
     };
-    let holes = hole::holes(&question, round, goals);
-    let (home, mut at) = (question.home(), question.home());
+    let mut at = question.home();
     for (number, package) in found.packages.iter().enumerate().take_while(|_| enough) {
         if !room_for(round, &findings.wanted, package) {
             break;
         }
         let before = at.clone();
         apply(&mut at, &package.moves);
-        let bargain = Bargain { question: &question, round, before: &before, after: &at, moves: &package.moves };
+        let bargain = Bargain { question, round, before: &before, after: &at, moves: &package.moves };
         let gains: Vec<Gain> =
-            goals.iter().flat_map(|goal| measure::gains(&question, round, goal, &before, &at)).collect();
+            goals.iter().flat_map(|goal| measure::gains(question, round, goal, &before, &at)).collect();
         let for_asked = gains.iter().any(|gain| goals.iter().any(|goal| is_asked_for(goal) && goal.name == gain.goal));
         let terms = bargain.terms(goals);
-        let lost = || holes.iter().find_map(|hole| hole.lost(&question, round, &at));
+        let lost = || holes.iter().find_map(|hole| hole.lost(question, round, &at));
         if let Some(reason) = terms.refused(round.policy).or_else(lost).filter(|_| !for_asked) {
             // The best prefix: what comes after it gains less for each move.
             at = before;
@@ -129,16 +168,7 @@ pub(crate) fn improve(
     if !findings.wanted.is_empty() {
         findings.held = None;
     }
-    findings.goals = goals
-        .iter()
-        .map(|goal| GoalReport {
-            goal: goal.name.clone(),
-            gains: measure::gains(&question, round, goal, &home, &at),
-            ends: findings.held.clone(),
-            aside: aside.iter().filter(|(of, _)| *of == goal.name).map(|(_, reason)| reason.clone()).collect(),
-        })
-        .collect();
-    findings
+    (findings, at)
 }
 
 /// Whether somebody wants this outright, whatever it costs.
