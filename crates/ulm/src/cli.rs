@@ -410,7 +410,7 @@ pub struct WhyNot {
 /// Where the memory of new VMs must be.
 #[derive(Clone, Copy, Debug, Args)]
 pub struct Backing {
-    /// The memory of each must be in one NUMA cell of its host
+    /// A new VM's memory must be in one NUMA cell of its host
     #[arg(long)]
     pub cell: bool,
     /// It must be in huge pages of this size, e.g. 2MiB [default: ordinary pages]
