@@ -11,7 +11,7 @@ use std::hint::black_box;
 use std::time::Duration;
 
 use scene::*;
-use ulm_decide::{Decision, Input, Past, capacity, decide, stillness, why_not_anywhere};
+use ulm_decide::{Backing, Decision, Input, Past, capacity, decide, stillness, why_not_anywhere};
 use ulm_model::*;
 use ulm_policy::{Custom, Defragment, Goal, GoalKind, Policy, Shape, Spread};
 
@@ -42,7 +42,7 @@ fn main() {
     let vm = input.snapshot.vms[77].id;
     let took = timed(|| drop(black_box(why_not_anywhere(black_box(&input), &plain, vm))));
     row("why not: one VM, all hosts", ["", "", ""], took, 1000);
-    let took = timed(|| drop(black_box(capacity(black_box(&input), &plain))));
+    let took = timed(|| drop(black_box(capacity(black_box(&input), &plain, Backing::default()))));
     row("capacity", ["", "", ""], took, 5000);
 }
 
