@@ -30,9 +30,7 @@ mod values;
 
 pub use case::{Case, GivenHost, GivenMove, GivenVm, Then, WhyNot};
 pub use expression::{ExpressionCost, ExpressionError, MoveExpression, PlacementExpression, PlacementTable};
-pub use goal::{
-    Custom, Defragment, Goal, GoalKind, Merge, PagesFault, Shape, Spread, Worth, pages_fault,
-};
+pub use goal::{Custom, Defragment, Goal, GoalKind, Merge, PagesFault, Shape, Spread, Worth, pages_fault};
 pub use policy::{Everywhere, Hotspot, MoveBudget, Observe, Policy};
 pub use problem::{PolicyError, Problem, Spot};
 pub use schema::schema;
