@@ -154,6 +154,10 @@ impl<'p> Placement<'p> {
     pub fn is_home(&self, vm: u32) -> bool {
         self.at(vm) == self.flat.home[vm as usize]
     }
+    /// Whether the VM was on the host at the start.
+    pub fn is_home_of(&self, vm: u32, host: u32) -> bool {
+        host == self.flat.home[vm as usize]
+    }
     /// How many VMs are elsewhere than at the start; parts of one count once.
     pub fn away(&self) -> u32 {
         self.away.count

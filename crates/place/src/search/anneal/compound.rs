@@ -13,7 +13,7 @@ impl Walk<'_> {
     /// The VM goes to the host, and others of that host go back to where it came from until there is room: so large ones find a place.
     pub fn bundle(&mut self, vm: u32, to: u32, temperature: i128) {
         let (from, others) = (self.state.at(vm), self.some_on(to));
-        let (mark, before) = (self.state.mark(), self.state.total());
+        let before = self.stand();
         self.state.shift(vm, to);
         for other in others {
             if self.state.cramped(to).is_none() {
@@ -24,13 +24,13 @@ impl Walk<'_> {
                 self.state.shift(other, from);
             }
         }
-        self.conclude(mark, before, temperature);
+        self.conclude(before, temperature);
     }
 
     /// The VM goes to the host, one that leaves room enough goes from there to another host, and so on until one finds room.
     pub fn chain(&mut self, vm: u32, to: u32, temperature: i128) {
         let from = self.state.at(vm);
-        let (mark, before) = (self.state.mark(), self.state.total());
+        let before = self.stand();
         let (mut guest, mut host) = (vm, to);
         for _ in 0..LINKS {
             let Some(next) = self.makes_room(guest, host) else { break };
@@ -38,14 +38,14 @@ impl Walk<'_> {
             let (end, found) = self.end_for(next, from);
             if found {
                 self.state.shift(next, end);
-                return self.conclude(mark, before, temperature);
+                return self.conclude(before, temperature);
             }
             if end == host || !self.state.may_be_on(next, end) {
                 break;
             }
             (guest, host) = (next, end);
         }
-        self.state.undo(mark);
+        self.state.undo(before.mark);
     }
 
     /// A host for the VM, and whether it may go there: its home, or where the chain began, or any; else the last that was tried.

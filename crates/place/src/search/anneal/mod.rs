@@ -9,12 +9,14 @@
 //! where a host has no room for one, several move together ([`compound`]).
 //! What lowers the cost is made; what raises it is made with probability `2 ^ -(more / temperature)`. The temperature falls from what makes
 //! a good part of the changes likely to what makes none likely, by the same factor for each part of the work (Kirkpatrick, Gelatt,
-//! Vecchi 1983). Where it begins and ends is learnt from changes of the descent's placement. At last a descent from the best.
+//! Vecchi 1983). Where it begins and ends is learnt from changes of the descent's placement. Then a few hosts at a time ([`focus`]). At
+//! last a descent from the best.
 //!
 //! Complexity: each change that is drawn is one evaluation, whether it is possible or not, and so is each host that is tried in a chain;
 //! memory as a [placement](crate::placement).
 
 mod compound;
+mod focus;
 mod walk;
 
 use super::{Search, packages, repair, settle};

@@ -5,6 +5,7 @@
 //! what they keep on the hosts that they come from.
 
 use super::super::cooling::falling;
+use super::focus;
 use crate::cost::points;
 use crate::dice::Dice;
 use crate::placement::Placement;
@@ -30,18 +31,30 @@ const CHAINS: i64 = 2;
 pub(super) struct Walk<'p> {
     pub state: Placement<'p>,
     pub dice: Dice,
-    /// VMs that may go anywhere.
-    free: Vec<u32>,
+    /// VMs that are drawn: those that may go anywhere.
+    pub free: Vec<u32>,
+    /// Hosts that are drawn.
+    pub hosts: Vec<u32>,
     /// How large each VM is.
     bulk: Vec<u64>,
     /// So many VMs may be elsewhere.
     moves: u64,
-    budget: u64,
+    pub budget: u64,
     pub evaluations: u64,
     pub best: Vec<u32>,
     least: i128,
+    /// What leaving home costs more, in temperatures.
+    pub pull: i64,
     /// VMs that may be elsewhere than in the best.
     since: Vec<u32>,
+}
+
+/// What all cost, and how many VMs were away, before a change of several VMs; and the place in the record.
+#[derive(Clone, Copy)]
+pub(super) struct Stand {
+    pub mark: usize,
+    total: i128,
+    away: u32,
 }
 
 /// A change that is drawn.
@@ -57,12 +70,14 @@ impl<'p> Walk<'p> {
         Walk {
             dice: Dice(seed),
             free: (0..vms.len() as u32).filter(|vm| !vms[*vm as usize].stays).collect(),
+            hosts: (0..state.problem().hosts.len() as u32).collect(),
             bulk,
             moves: u64::from(effort.moves),
             budget: effort.evaluations - effort.evaluations / 50,
             evaluations,
             best: state.all().to_vec(),
             least: state.total(),
+            pull: 0,
             since: Vec::new(),
             state,
         }
@@ -74,15 +89,24 @@ impl<'p> Walk<'p> {
             return false;
         }
         let median = self.median();
+        let until = self.budget - self.budget / focus::SHARE;
+        if self.falls(median, until, stop) {
+            return true;
+        }
+        self.focus(median, stop)
+    }
+
+    /// From warm to cold over the whole of the placement, until so many are weighed. Whether it was told to stop.
+    fn falls(&mut self, median: i64, budget: u64, stop: &dyn Fn() -> bool) -> bool {
         let temperatures = falling(median.saturating_mul(WARM), median / COLD, LEVELS as usize);
-        let (begun, work) = (self.evaluations, self.budget.saturating_sub(self.evaluations));
-        while self.evaluations < self.budget {
+        let (begun, work) = (self.evaluations, budget.saturating_sub(self.evaluations));
+        while self.evaluations < budget {
             if stop() {
                 return true;
             }
             let level = u128::from(self.evaluations - begun) * u128::from(LEVELS) / u128::from(work);
             let temperature = i128::from(temperatures[level as usize]);
-            let until = self.budget.min(self.evaluations + BLOCK);
+            let until = budget.min(self.evaluations + BLOCK);
             while self.evaluations < until {
                 self.turn(temperature);
             }
@@ -91,11 +115,11 @@ impl<'p> Walk<'p> {
     }
 
     /// Draws a change, and makes it if it is taken.
-    fn turn(&mut self, temperature: i128) {
+    pub fn turn(&mut self, temperature: i128) {
         self.evaluations += 1;
         let change = self.draw();
         match (self.weigh(change), change) {
-            (Some(delta), _) if self.takes(delta, temperature) => self.make(change, delta),
+            (Some(delta), _) if self.takes(delta, self.leaves(change), temperature) => self.make(change, delta),
             (None, Change::Shift(vm, to)) if self.state.at(vm) != to && self.state.may_be_on(vm, to) => {
                 if self.dice.rarely(BUNDLES) {
                     self.bundle(vm, to, temperature);
@@ -122,7 +146,7 @@ impl<'p> Walk<'p> {
     }
 
     pub fn draw_host(&mut self) -> u32 {
-        self.dice.place(self.state.problem().hosts.len()) as u32
+        self.hosts[self.dice.place(self.hosts.len())]
     }
 
     fn weigh(&self, change: Change) -> Option<i128> {
@@ -137,8 +161,18 @@ impl<'p> Walk<'p> {
         (leaves == 0 || u64::from(self.state.away()) + leaves <= self.moves).then_some(delta)
     }
 
-    /// Whether a change is made that costs so much more.
-    fn takes(&mut self, delta: i128, temperature: i128) -> bool {
+    /// How many VMs more are away after the change.
+    fn leaves(&self, change: Change) -> i64 {
+        let one = |vm: u32, to: u32| i64::from(self.state.is_home(vm)) - i64::from(self.state.is_home_of(vm, to));
+        match change {
+            Change::Shift(vm, to) => one(vm, to),
+            Change::Swap(a, b) => one(a, self.state.at(b)) + one(b, self.state.at(a)),
+        }
+    }
+
+    /// Whether a change is made that costs so much more and takes so many VMs from home.
+    fn takes(&mut self, delta: i128, leaves: i64, temperature: i128) -> bool {
+        let delta = delta + i128::from(leaves * self.pull) * temperature;
         delta <= 0 || delta <= (temperature * i128::from(self.dice.exponential())) >> 16
     }
 
@@ -156,11 +190,18 @@ impl<'p> Walk<'p> {
         self.remember();
     }
 
-    /// Keeps what was done after the mark if it is sound and taken; else takes it back. `before`: what all cost at the mark.
-    pub fn conclude(&mut self, mark: usize, before: i128, temperature: i128) {
+    /// Before a change of several VMs.
+    pub fn stand(&self) -> Stand {
+        Stand { mark: self.state.mark(), total: self.state.total(), away: self.state.away() }
+    }
+
+    /// Keeps what was done since then if it is sound and taken; else takes it back.
+    pub fn conclude(&mut self, before: Stand, temperature: i128) {
+        let mark = before.mark;
         let sound = self.state.done_since(mark).all(|vm| self.state.is_sound_at(vm));
         let allowed = sound && u64::from(self.state.away()) <= self.moves;
-        if !allowed || !self.takes(self.state.total() - before, temperature) {
+        let leaves = i64::from(self.state.away()) - i64::from(before.away);
+        if !allowed || !self.takes(self.state.total() - before.total, leaves, temperature) {
             self.state.undo(mark);
             return;
         }
@@ -181,6 +222,16 @@ impl<'p> Walk<'p> {
         } else if self.since.len() > 2 * self.best.len() {
             // All are copied then, and it does not matter which they are.
             self.since.truncate(self.best.len() + 1);
+        }
+    }
+
+    /// Back to the best.
+    pub fn go_back(&mut self) {
+        if self.since.len() > self.best.len() {
+            self.since = (0..self.best.len() as u32).collect();
+        }
+        for vm in std::mem::take(&mut self.since) {
+            self.state.shift(vm, self.best[vm as usize]);
         }
     }
 
