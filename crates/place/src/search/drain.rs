@@ -45,18 +45,19 @@ pub struct Drain {
 pub fn drain(problem: &Problem, found: &Found, effort: &Effort) -> Option<Drain> {
     assert_eq!(problem.flaw(), None, "a sound question");
     let home = home(problem);
-    if problem.sharing.is_none() || awake(problem, &home) == 0 {
+    let now = awake(problem, &home);
+    if problem.sharing.is_none() || now == 0 {
         return None;
     }
-    let mut then = home.clone();
+    let mut then = home;
     found.packages.iter().flat_map(|it| &it.moves).for_each(|one| then[one.vm as usize] = one.to);
-    if awake(problem, &then) < awake(problem, &home) {
+    if awake(problem, &then) < now {
         return None;
     }
     let mut merged = Search::from(Placement::when_merged(problem), effort);
     let hosts = empty::hosts(&merged);
     settle(&mut merged, &|| false);
-    if awake(problem, merged.state.all()) >= awake(problem, &home) {
+    if awake(problem, merged.state.all()) >= now {
         return None;
     }
     let mut left = Effort { evaluations: effort.evaluations.saturating_sub(merged.evaluations), ..*effort };
@@ -106,13 +107,16 @@ impl<'p> Emptying<'p> {
         let (mut rounds, mut moves) = (Vec::new(), 0);
         let mut vms = self.share_out();
         while vms > 0 {
+            if rounds.len() == ROUNDS {
+                return None;
+            }
             let found = search(&self.now, left);
             left.evaluations = left.evaluations.saturating_sub(found.evaluations);
             let made = self.as_far_as_it_goes(&found);
             self.make(&made)?;
             moves += made.len();
             let before = std::mem::replace(&mut vms, self.share_out());
-            if vms == before || rounds.len() == ROUNDS || moves > self.most() {
+            if vms == before || moves > self.most() {
                 return None;
             }
             rounds.push(made);

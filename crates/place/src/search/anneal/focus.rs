@@ -17,7 +17,7 @@ pub(super) const SHARE: u64 = 5;
 const EACH: u64 = 5_000;
 /// So often the temperature falls meanwhile.
 const LEVELS: u64 = 50;
-/// How many hosts, at least and at most.
+/// How many hosts, at least and at most; one more where the last two are a VM's host and its home.
 const HOSTS: (i64, i64) = (2, 8);
 /// Where the temperature begins at least, and how far it falls, as powers of two.
 const LEAST: u32 = 2;

@@ -70,7 +70,7 @@ pub fn anneal(problem: &Problem, effort: &Effort, seed: u64, stop: &dyn Fn() -> 
     repair::run(&mut search);
     settle(&mut search, stop);
     let mut walk = Walk::new(search.state, search.bulk, effort, seed, search.evaluations);
-    let stopped = walk.cool(stop);
+    let stopped = walk.may_change() && wander(&mut walk, stop);
     let (best, done) = (walk.best, walk.evaluations);
     let mut search = Search::new(problem, &Effort { evaluations: effort.evaluations.saturating_sub(done), ..*effort });
     // From far placements soundness is not reached move by move, so the state is set, and the descent begins there.
@@ -85,4 +85,10 @@ pub fn anneal(problem: &Problem, effort: &Effort, seed: u64, stop: &dyn Fn() -> 
         evaluations: done + search.evaluations,
         stopped,
     }
+}
+
+/// From warm to cold among all hosts, and then among a few at a time. Whether it was told to stop.
+fn wander(walk: &mut Walk<'_>, stop: &dyn Fn() -> bool) -> bool {
+    let (median, until) = (walk.median(), walk.budget - walk.budget / focus::SHARE);
+    walk.cool(median, until, stop) || walk.focus(median, stop)
 }

@@ -5,7 +5,6 @@
 //! what they keep on the hosts that they come from.
 
 use super::super::cooling::falling;
-use super::focus;
 use crate::cost::points;
 use crate::dice::Dice;
 use crate::placement::Placement;
@@ -83,21 +82,13 @@ impl<'p> Walk<'p> {
         }
     }
 
-    /// From warm to cold. Whether it was told to stop.
-    pub fn cool(&mut self, stop: &dyn Fn() -> bool) -> bool {
-        if self.free.is_empty() || self.state.problem().hosts.len() < 2 {
-            return false;
-        }
-        let median = self.median();
-        let until = self.budget - self.budget / focus::SHARE;
-        if self.falls(median, until, stop) {
-            return true;
-        }
-        self.focus(median, stop)
+    /// Whether there is anything to draw.
+    pub fn may_change(&self) -> bool {
+        !self.free.is_empty() && self.hosts.len() > 1
     }
 
     /// From warm to cold over the whole of the placement, until so many are weighed. Whether it was told to stop.
-    fn falls(&mut self, median: i64, budget: u64, stop: &dyn Fn() -> bool) -> bool {
+    pub fn cool(&mut self, median: i64, budget: u64, stop: &dyn Fn() -> bool) -> bool {
         let temperatures = falling(median.saturating_mul(WARM), median / COLD, LEVELS as usize);
         let (begun, work) = (self.evaluations, budget.saturating_sub(self.evaluations));
         while self.evaluations < budget {
@@ -236,7 +227,7 @@ impl<'p> Walk<'p> {
     }
 
     /// The median of what makes it worse; 1 if nothing does: what is possible brings nothing then, but several VMs may at once.
-    fn median(&mut self) -> i64 {
+    pub fn median(&mut self) -> i64 {
         let mut worse = Vec::new();
         let until = self.evaluations + (self.budget.saturating_sub(self.evaluations) / 10).min(100_000);
         while worse.len() < 2_000 && self.evaluations < until {
